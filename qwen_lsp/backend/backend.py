@@ -1,0 +1,178 @@
+"""The backend as the engine sees it: one service, found out once, and exchanges with it.
+
+Owns the connections, the embedded engine's process and what is remembered of keys. Decides nothing about completion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from qwen_lsp.backend import weights
+from qwen_lsp.backend.exchange import Exchange
+from qwen_lsp.backend.http import Http
+from qwen_lsp.backend.keys import run_key_command
+from qwen_lsp.backend.nearby import PORTS
+from qwen_lsp.backend.regions import Regions
+from qwen_lsp.backend.resolve import Effects, Place, resolve
+from qwen_lsp.backend.wire import is_loopback
+from qwen_lsp.core.config import LocalSettings, Settings
+from qwen_lsp.core.dialects import dashscope
+from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Service
+
+RETRY_PAUSE = 10.0
+"""Seconds in which a failed search for the service is not repeated: keys come faster than servers start."""
+
+
+class Engine(Protocol):
+    """The embedded engine; `LocalEngine` is one."""
+
+    async def ensure(self) -> Place:
+        """Starts it, or finds it running."""
+
+    async def close(self, *, linger: bool) -> None:
+        """Lets go of it; with `linger` it stays for the next editor."""
+
+
+class ModelBackend:
+    """Fits the engine's `Backend`. The last four arguments are effects that tests choose."""
+
+    def __init__(  # noqa: PLR0913 - effects are arguments
+        self,
+        settings: Settings,
+        env: Mapping[str, str],
+        *,
+        state_dir: Path,
+        cache_dir: Path,
+        on_notice: Callable[[Notice], None],
+        make_engine: Callable[[Path], Engine] | None = None,
+        ports: Sequence[int] = PORTS,
+        hosts: Callable[[str, str], str] = dashscope.hosts,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._env = env
+        self._http = Http()
+        self._regions = Regions(state_dir / "regions.json")
+        self._clock = clock
+        self._make_engine = make_engine or partial(_local_engine, settings.local, state_dir, on_notice)
+        self._engine: Engine | None = None
+        self._effects = Effects(
+            probe=self._http.get_json,
+            regions=self._regions,
+            key_command=lambda command: run_key_command(command, env),
+            weights=lambda name: weights.find(name, cache_dir),
+            engine=self._start_engine,
+            ports=ports,
+            hosts=hosts,
+        )
+        self._service: Service | None = None
+        self._resolving: asyncio.Task[Service] | None = None
+        self._failure: BackendError | None = None
+        self._retry_at = 0.0
+        self._closed = False
+
+    async def service(self) -> Service:
+        """The service that the settings name, found out once; callers at the same time share the search.
+
+        Raises:
+            BackendError: there is none, or it can't be used. The search is repeated after `RETRY_PAUSE`.
+        """
+        if self._closed:
+            raise _shutting_down()
+        if self._service is not None:
+            return await self._at_engine(self._service)
+        if self._failure is not None and self._clock() < self._retry_at:
+            failure = self._failure
+            raise BackendError(failure.kind, failure.message, retry_after=failure.retry_after)
+        if self._resolving is None:
+            self._resolving = asyncio.create_task(self._resolve())
+            self._resolving.add_done_callback(self._resolved)
+        resolving = self._resolving
+        try:
+            return await asyncio.shield(resolving)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if resolving.cancelled() and task is not None and not task.cancelling():
+                raise _shutting_down() from None
+            raise
+
+    def generate(self, service: Service, prompt: Prompt) -> Exchange:
+        """Starts to ask the service."""
+        return self._http.generate(
+            service,
+            prompt,
+            timeout=self._settings.timeout / 1000,
+            on_error=partial(self._on_error, service),
+        )
+
+    async def close(self, *, linger: bool = False) -> None:
+        """Ends all work, within about a second, and lets go of the embedded engine. Idempotent."""
+        self._closed = True
+        if self._resolving is not None:
+            self._resolving.cancel()
+            with suppress(asyncio.CancelledError, BackendError):
+                await asyncio.wait({self._resolving})
+        await self._http.close()
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.close(linger=linger)
+
+    async def _resolve(self) -> Service:
+        service = await resolve(self._settings, self._env, self._effects)
+        await self._http.warm(service.base_url)
+        return service
+
+    def _resolved(self, task: asyncio.Task[Service]) -> None:
+        self._resolving = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._service, self._failure = task.result(), None
+        elif isinstance(error, BackendError):
+            pause = RETRY_PAUSE if error.retry_after is None else min(error.retry_after, RETRY_PAUSE)
+            self._failure, self._retry_at = error, self._clock() + pause
+
+    async def _at_engine(self, service: Service) -> Service:
+        """The embedded engine starts again when it has crashed, elsewhere; other services stay where they are."""
+        if not service.is_local or self._engine is None:
+            return service
+        place = await self._engine.ensure()
+        if (place.base_url, place.key) != (service.base_url, service.key):
+            service = self._service = replace(service, base_url=place.base_url, key=place.key)
+        return service
+
+    async def _start_engine(self, model: Path) -> Place:
+        if self._engine is None:
+            self._engine = self._make_engine(model)
+        return await self._engine.ensure()
+
+    def _on_error(self, service: Service, error: BackendError) -> None:
+        """Forgets what a failure has shown to be no longer true, so that the next `service` looks again."""
+        if service is not self._service:
+            return
+        if error.kind is Kind.AUTH:
+            # The key may have changed (its command prints another) or belong to another region by now.
+            if service.key is not None:
+                self._regions.forget(service.key)
+            self._service = None
+        elif error.kind is Kind.NETWORK and is_loopback(service.base_url):
+            # The server that was found on this machine may have gone, and another come.
+            self._service = None
+
+
+def _shutting_down() -> BackendError:
+    return BackendError(Kind.CONFIG, "qwen-lsp is shutting down")
+
+
+def _local_engine(settings: LocalSettings, state_dir: Path, on_notice: Callable[[Notice], None], model: Path) -> Engine:
+    from qwen_lsp.backend.local import LocalEngine  # noqa: PLC0415 - only who embeds a model pays for it
+
+    return LocalEngine(model, settings, state_dir=state_dir, on_notice=on_notice)

@@ -1,0 +1,87 @@
+"""One completion for a command: from `FILE:LINE:COL` to the engine's answer, without an editor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qwen_lsp.core.languages import language_of
+from qwen_lsp.core.model import Notice, Request, Snapshot, Trigger
+from qwen_lsp.core.text import split
+
+if TYPE_CHECKING:
+    from qwen_lsp.backend.backend import ModelBackend
+    from qwen_lsp.core.config import Settings
+    from qwen_lsp.engine.engine import Engine
+
+
+class TargetError(Exception):
+    """What a person asked for can't be completed. `str()` is one line that names what to do."""
+
+
+def target(text: str, read: Callable[[str], bytes]) -> Request:
+    """The request that `FILE:LINE:COL` means: line and column from 1, the column in characters, before which to write.
+
+    `read` gives a file's bytes; the name `-` is standard input.
+
+    Raises:
+        TargetError: the place is not in the file, or the file is none to complete in.
+    """
+    name, line, column = _parts(text.strip())
+    lines = tuple(split(_content(name, read)))
+    if not 1 <= line <= len(lines):
+        raise TargetError(f"{text}: the file has {len(lines)} lines")
+    width = len(lines[line - 1].rstrip("\r\n"))
+    if not 1 <= column <= width + 1:
+        raise TargetError(f"{text}: line {line} has {width} characters; give a column from 1 to {width + 1}")
+    uri = "untitled:stdin" if name == "-" else Path(name).resolve().as_uri()
+    return Request(Snapshot(uri, language_of(name), 0, lines), line - 1, column - 1, Trigger.INVOKED)
+
+
+def read_file(name: str) -> bytes:
+    """A file's bytes, or standard input's."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
+@asynccontextmanager
+async def engine_for(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[tuple[Engine, ModelBackend]]:
+    """An engine and its backend for one command. A running embedded model is left on for the next one."""
+    from qwen_lsp.backend.backend import ModelBackend
+    from qwen_lsp.cli.paths import cache_dir, state_dir
+    from qwen_lsp.engine.engine import Engine
+
+    def tell(notice: Notice) -> None:
+        print(f"qwen-lsp: {notice.text}", file=sys.stderr)
+
+    backend = ModelBackend(
+        settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=lambda _notice: None
+    )
+    engine = Engine(backend, settings, on_notice=tell)
+    try:
+        yield engine, backend
+    finally:
+        await backend.close(linger=True)
+        await engine.close()
+
+
+def _parts(text: str) -> tuple[str, int, int]:
+    name, line, column = ([*text.rsplit(":", 2), "", ""])[:3]
+    if not (name and line.isdecimal() and column.isdecimal()):
+        raise TargetError(f"{text}: expected FILE:LINE:COL, such as src/app.py:12:5 (- is standard input)")
+    return name, int(line), int(column)
+
+
+def _content(name: str, read: Callable[[str], bytes]) -> str:
+    try:
+        content = read(name)
+    except OSError as error:
+        raise TargetError(f"{name}: can't be read ({error.strerror})") from None
+    if b"\0" in content:
+        raise TargetError(f"{name}: holds NUL bytes; it is not a text file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise TargetError(f"{name}: is not UTF-8 text; save it as UTF-8") from None

@@ -1,0 +1,139 @@
+"""`qwen-lsp serve`: the language server, with its parts put together.
+
+Promises: `initialize` is answered before anything heavy is loaded; standard output carries the protocol and nothing
+else; the process is gone within 2 s of its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from qwen_lsp.cli.commands import Commands
+
+if TYPE_CHECKING:
+    from qwen_lsp.core.config import Settings
+    from qwen_lsp.core.model import Notice
+    from qwen_lsp.engine.engine import Engine
+    from qwen_lsp.lsp.greeting import Start
+    from qwen_lsp.lsp.server import Server
+    from qwen_lsp.lsp.settings import Layers
+
+_LEVELS = ("debug", "info", "warning", "error")
+_STDIN = 0
+
+
+def register(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser("serve", help="run the language server (what editors start)")
+    transport = parser.add_mutually_exclusive_group()
+    transport.add_argument("--stdio", action="store_true", help="talk over standard input and output (the default)")
+    transport.add_argument(
+        "--tcp", metavar="HOST:PORT", help="listen there instead, for debugging; without HOST on this machine only"
+    )
+    parser.add_argument("--log-level", choices=_LEVELS, help="wins over the setting `logLevel`")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until the editor is gone. Over standard input and output it does not return."""
+    from qwen_lsp.cli.config import base_layer
+
+    _log_to_stderr(options.log_level or "info")
+    layer, problems = base_layer(os.environ)
+    if options.tcp is not None:
+        return _serve_tcp(options.tcp, lambda: _layers(layer, problems), options.log_level)
+    return _serve_stdio(_layers(layer, problems), options.log_level)
+
+
+def _serve_stdio(layers: Layers, level: str | None) -> NoReturn:
+    from qwen_lsp.lsp.greeting import greet_early
+    from qwen_lsp.lsp.transport import claim_stdout, write_all
+
+    stdout = claim_stdout()
+    start = greet_early(lambda: os.read(_STDIN, 1 << 16), lambda data: write_all(stdout, data), layers)
+    status = _session(layers, level, start, stdout)
+    # Not sys.exit: threads that wait for a name server or a child would hold the process for as long as they wait.
+    logging.shutdown()
+    os._exit(status)
+
+
+def _session(layers: Layers, level: str | None, start: Start, stdout: int) -> int:
+    import asyncio
+
+    from qwen_lsp.lsp.session import over_stdio
+
+    loop = asyncio.new_event_loop()
+    return loop.run_until_complete(over_stdio(lambda: _server(layers, level), start, _STDIN, stdout))
+
+
+def _serve_tcp(address: str, make_layers: Callable[[], Layers], level: str | None) -> int:
+    import asyncio
+
+    from qwen_lsp.lsp.session import over_tcp
+
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        print(f"qwen-lsp: --tcp {address}: not an address; write HOST:PORT, e.g. 127.0.0.1:9257", file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(over_tcp(lambda: _server(make_layers(), level), host.strip("[]") or "127.0.0.1", int(port)))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        print(f"qwen-lsp: can't listen on {address} ({reason}); choose another port with --tcp", file=sys.stderr)
+        return 1
+
+
+def _server(layers: Layers, level: str | None) -> Server:
+    """The server with the real engine and backend."""
+    import asyncio
+
+    from qwen_lsp.cli.paths import cache_dir, state_dir
+    from qwen_lsp.lsp.server import build
+
+    env = dict(os.environ)
+
+    def make_engine(settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
+        from qwen_lsp.backend.backend import ModelBackend
+        from qwen_lsp.engine.engine import Engine
+
+        backend = ModelBackend(settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=on_notice)
+        return Engine(backend, settings, on_notice=on_notice)
+
+    def on_settings(settings: Settings) -> None:
+        logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
+
+    def on_ready() -> None:
+        # 150 ms that neither the greeting nor the first key should wait for.
+        for module in ("qwen_lsp.engine.engine", "qwen_lsp.backend.backend", "httpx"):
+            asyncio.get_running_loop().run_in_executor(None, import_module, module)
+
+    return build(make_engine, layers, on_settings=on_settings, on_ready=on_ready)
+
+
+def _layers(layer: dict[str, object], problems: list[str]) -> Layers:
+    from qwen_lsp.lsp.settings import Layers
+
+    return Layers(layer, problems)
+
+
+def _log_to_stderr(level: str) -> None:
+    """One form for all. Other packages' loggers are held at WARNING: below it they print code and keys."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_bared)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("qwen_lsp").setLevel(level.upper())
+
+
+def _bared(record: logging.LogRecord) -> bool:
+    """Leaves only the form of other packages' messages: what they fill in may be code (pygls logs params)."""
+    if not record.name.startswith("qwen_lsp"):
+        record.args, record.exc_info, record.stack_info = None, None, None
+        record.exc_text = None
+    return True

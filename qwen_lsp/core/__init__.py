@@ -1,0 +1,1 @@
+"""Values in, values out: no asyncio, clock, disk, network, pygls, lsprotocol or httpx in this room."""

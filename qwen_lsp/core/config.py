@@ -1,0 +1,298 @@
+"""The settings: one schema, from which defaults, checks, the JSON schema and the README's table come.
+
+`parse` never fails: a wrong value is a problem with its path and the default stands in. Names are camelCase in
+JSON, TOML and the editor's settings (section `qwen`), and `QWEN_LSP_` + upper snake case in the environment.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Region = Literal["auto", "cn-beijing", "ap-southeast-1", "us-east-1", "cn-hongkong", "ap-northeast-1"]
+
+
+def _described(text: str, **limits: Any) -> msgspec.Meta:  # noqa: ANN401 - int or float, as the field is
+    return msgspec.Meta(description=text, **limits)
+
+
+class LocalSettings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The embedded model's engine."""
+
+    threads: Annotated[
+        int, _described("Processor threads of the embedded engine; 0 takes the physical cores.", ge=0, le=512)
+    ] = 0
+    gpu_layers: Annotated[
+        int, _described("Layers the embedded engine puts on a GPU; -1 leaves the choice to it.", ge=-1)
+    ] = -1
+    context: Annotated[int, _described("Tokens of context the embedded engine holds.", ge=512, le=32768)] = 4096
+    keep_alive: Annotated[
+        int,
+        _described("Seconds the embedded engine stays loaded after its last editor has closed.", ge=0, le=86400),
+    ] = 120
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a person can choose. Every field's description is its line in the README."""
+
+    enabled: Annotated[bool, _described("Offer completions at all.")] = True
+    provider: Annotated[
+        Literal["auto", "dashscope", "openai", "local"],
+        _described(
+            "Who completes. `auto`: what is configured, else DashScope if its key is there, else a model server on "
+            "this machine, else the embedded model if its weights are there."
+        ),
+    ] = "auto"
+    model: Annotated[
+        str,
+        _described(
+            "The model's name; for `local` also the path of a `.gguf` file. Empty: the provider's default "
+            "(`qwen-coder-turbo` in cn-beijing, `qwen3-coder-flash` elsewhere, `qwen2.5-coder-1.5b` embedded, the "
+            "server's first model)."
+        ),
+    ] = ""
+    base_url: Annotated[
+        str,
+        _described(
+            "Address of an OpenAI-compatible server, up to and with `/v1`, or of another DashScope host. Alone, it "
+            "makes `auto` mean `openai`."
+        ),
+    ] = ""
+    region: Annotated[
+        Region, _described("The region the DashScope key belongs to. `auto` finds it by one free request.")
+    ] = "auto"
+    workspace_id: Annotated[str, _described("DashScope workspace, for the hosts that carry its name.")] = ""
+    api_key_command: Annotated[
+        str,
+        _described(
+            "Command whose first line of output is the API key, e.g. `pass show dashscope`. Before it come "
+            "`DASHSCOPE_API_KEY` (DashScope) and `QWEN_LSP_API_KEY`."
+        ),
+    ] = ""
+    api_style: Annotated[
+        Literal["compatible", "native"],
+        _described("DashScope's interface for partial mode: OpenAI-compatible, or its own."),
+    ] = "compatible"
+    route: Annotated[
+        Literal["auto", "fim", "partial"],
+        _described("Ask by fill-in-the-middle or by partial mode (chat). `auto`: FIM where model and region have it."),
+    ] = "auto"
+    max_tokens: Annotated[int, _described("Most tokens the model may write for one completion.", ge=1, le=8192)] = 128
+    temperature: Annotated[float, _described("0 is the likeliest text; higher is more varied.", ge=0, lt=2)] = 0.0
+    timeout: Annotated[int, _described("Milliseconds until an unanswered request is given up.", ge=100, le=600_000)] = (
+        30_000
+    )
+    debounce: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=10_000)] | Literal["auto"],
+        _described("Milliseconds of rest before the model is asked; `auto` chooses."),
+    ] = "auto"
+    completion_fallback: Annotated[
+        Literal["auto", "on", "off"],
+        _described(
+            "Offer the completion as an entry of the ordinary completion menu. `auto`: for editors without inline "
+            "completion (Helix, eglot, old Neovim)."
+        ),
+    ] = "auto"
+    disabled_languages: Annotated[
+        list[str], _described("LSP language ids that are never completed, e.g. `markdown`.")
+    ] = msgspec.field(default_factory=list)
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _described("How much is written to standard error. Never code or keys."),
+    ] = "info"
+    local: Annotated[LocalSettings, _described("The embedded model's engine.")] = LocalSettings()
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One setting as documents show it; `path` is dotted camelCase, `expected` its type in words."""
+
+    path: str
+    expected: str
+    default: Any
+    description: str
+    attribute: tuple[str, ...]
+    """Where it stands in `Settings`, in Python's names."""
+
+
+def options(struct: type[msgspec.Struct] = Settings, prefix: tuple[str, ...] = ()) -> Iterator[Option]:
+    """Every setting, nested ones flattened, in the order of the schema."""
+    for item in msgspec.structs.fields(struct):
+        inner, description = _unwrapped(item.type)
+        attribute = (*prefix, item.name)
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            yield from options(inner, attribute)
+            continue
+        default = item.default if item.default is not msgspec.NODEFAULT else item.default_factory()
+        path = ".".join(_camel(name) for name in attribute)
+        yield Option(path, expected(item.type), default, description, attribute)
+
+
+def parse(raw: object, where: str = "qwen") -> tuple[dict[str, Any], list[str]]:
+    """The right values of one source as a tree of `Settings`' own names, and a line for each wrong one.
+
+    Layers are joined with `merged`. `where` names the source in the problems: "qwen.debounce: expected …".
+    """
+    return _parse(raw, Settings, where)
+
+
+def merged(*layers: Mapping[str, Any]) -> Settings:
+    """The settings that result when later layers win over earlier ones, value by value."""
+    tree = joined(*layers)
+    local = LocalSettings(**tree.pop("local", {}))
+    return Settings(**tree, local=local)
+
+
+def joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """One layer that says what all of these say, later ones winning."""
+    tree: dict[str, Any] = {}
+    for layer in layers:
+        _merge(tree, layer)
+    return tree
+
+
+def from_environment(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The settings that `QWEN_LSP_*` variables name. `QWEN_LSP_API_KEY` is a key, not a setting."""
+    tree: dict[str, Any] = {}
+    problems: list[str] = []
+    for option in options():
+        variable = "QWEN_LSP_" + "_".join(option.attribute).upper()
+        if variable not in env:
+            continue
+        value = _from_text(env[variable], option.default)
+        raw: Any = value
+        for name in reversed(option.path.split(".")):
+            raw = {name: raw}
+        layer, wrong = parse(raw)
+        _merge(tree, layer)
+        problems += [f"{variable}: {line.partition(': ')[2]}" for line in wrong]
+    return tree, problems
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the section `qwen`, as `qwen-lsp schema` prints it."""
+    (_, components) = msgspec.json.schema_components([Settings], ref_template="#/$defs/{name}")
+    schema = dict(components.pop("Settings"))
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "qwen-lsp settings (section `qwen`)"
+    schema["additionalProperties"] = False
+    schema["$defs"] = components
+    return schema
+
+
+def markdown_table() -> str:
+    """The README's settings table."""
+    rows = ["| setting | value | default | what it does |", "| --- | --- | --- | --- |"]
+    for option in options():
+        default = msgspec.json.encode(option.default).decode()
+        allowed = option.expected.replace("|", "\\|")
+        rows.append(f"| `qwen.{option.path}` | {allowed} | `{default}` | {option.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def expected(kind: Any, *, limits: bool = True) -> str:  # noqa: ANN401 - any annotation
+    """A type in words: `int or "auto"`; with `limits`, `int from 0 to 10000 or "auto"`."""
+    inner, _ = _unwrapped(kind)
+    origin = typing.get_origin(inner)
+    if origin is Literal:
+        return " or ".join(f'"{value}"' for value in typing.get_args(inner))
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(expected(part, limits=limits) for part in typing.get_args(inner))
+    if origin is list:
+        return "list of " + expected(typing.get_args(inner)[0])
+    names = {int: "int", float: "number", bool: "true or false", str: "string"}
+    bounds = _limits(kind) if limits else ""
+    return names.get(inner, "object") + (f" {bounds}" if bounds else "")
+
+
+def _parse(raw: object, struct: type[msgspec.Struct], where: str) -> tuple[dict[str, Any], list[str]]:
+    if raw is None:
+        return {}, []
+    if not isinstance(raw, Mapping):
+        return {}, [f"{where}: expected object, got {_shown(raw)}"]
+    tree: dict[str, Any] = {}
+    problems: list[str] = []
+    known = {item.encode_name: item for item in msgspec.structs.fields(struct)}
+    for name, value in raw.items():
+        path = f"{where}.{name}"
+        item = known.get(str(name))
+        if item is None:
+            problems.append(f"{path}: unknown setting{_nearest(str(name), known)}")
+            continue
+        inner, _ = _unwrapped(item.type)
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            tree[item.name], nested = _parse(value, inner, path)
+            problems += nested
+            continue
+        if value is None:
+            continue
+        try:
+            tree[item.name] = msgspec.convert(value, item.type)
+        except msgspec.ValidationError:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            problems.append(f"{path}: expected {expected(item.type, limits=is_number)}, got {_shown(value)}")
+    return tree, problems
+
+
+def _merge(tree: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            _merge(tree.setdefault(name, {}), value)
+        else:
+            tree[name] = value
+
+
+def _unwrapped(kind: Any) -> tuple[Any, str]:  # noqa: ANN401 - any annotation
+    """The type inside `Annotated`, and its description."""
+    if typing.get_origin(kind) is not Annotated:
+        return kind, ""
+    inner, *notes = typing.get_args(kind)
+    description = next((note.description for note in notes if note.description), "")
+    return inner, description
+
+
+def _limits(kind: Any) -> str:  # noqa: ANN401 - any annotation
+    notes = typing.get_args(kind)[1:] if typing.get_origin(kind) is Annotated else ()
+    low = next((note.ge for note in notes if note.ge is not None), None)
+    high = next((note.le if note.le is not None else note.lt for note in notes), None)
+    if low is None:
+        return ""
+    return f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+
+
+def _shown(value: object) -> str:
+    """A wrong value, short and on one line. Long strings might be anything, even a key, so only their kind is told."""
+    if isinstance(value, str) and len(value) > 40:
+        return f"a string of {len(value)} characters"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return msgspec.json.encode(value).decode()
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    import difflib  # noqa: PLC0415 - only for mistakes
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _from_text(text: str, default: object) -> object:
+    """An environment variable's text as the JSON-like value its setting is likely to want."""
+    if isinstance(default, bool):
+        return {"1": True, "true": True, "0": False, "false": False}.get(text.lower(), text)
+    if isinstance(default, list):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(default, str) and default != "auto":
+        return text
+    try:
+        return float(text) if isinstance(default, float) else int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,87 @@
+"""Text for the model: the FIM prompt, and the messages of partial mode.
+
+A person's text is data: whatever stands in it, the prompt's own tokens are the only ones the model's tokenizer can
+take for control tokens (`neutralised`, and `restored` for what comes back).
+"""
+
+from __future__ import annotations
+
+import re
+
+from qwen_lsp.core.model import Prompt
+
+FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
+
+SPECIAL_TOKENS: tuple[str, ...] = (
+    "<|endoftext|>",
+    "<|fim_pad|>",
+    "<|file_sep|>",
+    "<|repo_name|>",
+    FIM_PREFIX,
+    FIM_SUFFIX,
+    FIM_MIDDLE,
+    "<|im_start|>",
+    "<|im_end|>",
+)
+"""Control tokens of Qwen2.5-Coder and Qwen3-Coder. The first four are the ones that leak in practice, and the ones
+to send as stop strings where a service takes at most four."""
+
+SERVER_STOPS = SPECIAL_TOKENS[:4]
+
+# Anything of a control token's shape, not only the known ones: a new model has new ones. The broken bar looks the same
+# to a reader and is no token to a Qwen tokenizer.
+_TOKEN = re.compile(r"<\|([A-Za-z0-9_]{1,40})\|>")
+_LOOK_ALIKE = re.compile(r"<¦([A-Za-z0-9_]{1,40})¦>")
+
+
+def neutralised(text: str) -> str:
+    """`text` without any string of a control token's shape; look-alikes stand in their places."""
+    return _TOKEN.sub(r"<¦\1¦>", text)
+
+
+def restored(text: str) -> str:
+    """What a model wrote, with the look-alikes of `neutralised` turned back into what the person's file says."""
+    return _LOOK_ALIKE.sub(r"<|\1|>", text)
+
+
+def fim_text(prompt: Prompt) -> str:
+    """The raw fill-in-the-middle prompt (Qwen2.5-Coder report, section 3.2.1)."""
+    return f"{FIM_PREFIX}{_before(prompt)}{FIM_SUFFIX}{neutralised(prompt.suffix)}{FIM_MIDDLE}"
+
+
+def prefix_only_text(prompt: Prompt) -> str:
+    """The prompt DashScope documents for when nothing follows the cursor (Qwen-Coder, Completions)."""
+    return f"{FIM_PREFIX}{_before(prompt)}{FIM_SUFFIX}"
+
+
+def partial_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The messages of partial mode; the last is the assistant's, holds the prefix, and is what the model continues.
+
+    The model sees no suffix of its own accord: the message before tells it what follows the cursor. Blanks right
+    before the cursor are withheld (core/opening.py says why).
+    """
+    about = [f"Language: {prompt.language or 'plain text'}", f"File: {neutralised(prompt.path)}"]
+    if prompt.suffix.strip():
+        about.append(
+            "What stands after the cursor, and must not be written again (stop right before it):\n"
+            f"<after_cursor>\n{neutralised(prompt.suffix)}\n</after_cursor>"
+        )
+    else:
+        about.append("Nothing stands after the cursor.")
+    return [
+        {"role": "system", "content": _SYSTEM},
+        {"role": "user", "content": "\n".join(about)},
+        {"role": "assistant", "content": _before(prompt).rstrip(" \t") or "\n"},
+    ]
+
+
+_SYSTEM = (
+    "You are the code completion of an editor. Your reply is inserted at the cursor exactly as you write it: continue "
+    "the file from the very character where it ends. Write code only: no explanations, no markdown fences, nothing "
+    "that stands before the cursor again. Complete the statement or block at the cursor, then stop."
+)
+
+
+def _before(prompt: Prompt) -> str:
+    """What stands before the cursor. Never empty: DashScope takes no suffix alone, and no empty last message."""
+    return neutralised(prompt.prefix) or "\n"

@@ -1,0 +1,63 @@
+"""What stands around the cursor, as the stop rules and the polish look at it. Made from a window alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qwen_lsp.core.context import Window
+from qwen_lsp.core.model import Route
+
+_OPENED_BLOCKS = {"{": "}", "[": "]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The cursor's surroundings; lines are without their ends."""
+
+    head: str
+    """The cursor's line up to the cursor."""
+    rest: str
+    """The cursor's line from the cursor on."""
+    above: str
+    """The nearest line above that is not blank, or ""."""
+    following: tuple[str, ...]
+    """The lines below the cursor's, blank ones left out, in order."""
+    prefix: str
+    language: str
+    route: Route
+
+    @property
+    def one_line(self) -> bool:
+        """More than one line would push apart what stands right of the cursor.
+
+        Only a block that the editor has opened and closed (`{` and `}` on either side) is meant to be torn open.
+        """
+        rest, head = self.rest.strip(), self.head.rstrip()
+        if not rest:
+            return False
+        return not (head and _OPENED_BLOCKS.get(head[-1]) == rest[0])
+
+
+def scene(window: Window, language: str, route: Route) -> Scene:
+    """The surroundings of a window's cursor."""
+    above, _, head = window.prefix.rpartition("\n")
+    rest, _, below = window.suffix.partition("\n")
+    return Scene(
+        head=head,
+        rest=rest,
+        above=next((line for line in reversed(above.split("\n")) if line.strip()), ""),
+        following=tuple(line.rstrip() for line in below.split("\n") if line.strip()),
+        prefix=window.prefix,
+        language=language,
+        route=route,
+    )
+
+
+def indentation(line: str) -> int:
+    """Code points of blank before a line's first character. Tabs count as one: lines of one file are compared."""
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def is_fence(line: str, language: str) -> bool:
+    """A markdown fence, in a document where none belongs."""
+    return line.lstrip().startswith("```") and language not in {"markdown", "mdx", "rst", "quarto"}

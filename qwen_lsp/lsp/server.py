@@ -1,0 +1,270 @@
+"""The language server: what each message of the editor does.
+
+Converts to the values of `core` in the first, synchronous step of a handler, asks the engine, and converts back.
+Decides nothing about completions. Answers: a suggestion whose document has changed since is not shown, since
+editors ask again at each key and some insert what comes late at the wrong place; an entry of the completion menu
+is, as long as what was typed is its beginning, since menus filter and do not ask again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from qwen_lsp import __version__
+from qwen_lsp.core.config import Settings
+from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip
+from qwen_lsp.lsp import answers, questions
+from qwen_lsp.lsp.clients import Client
+from qwen_lsp.lsp.documents import Documents
+from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
+from qwen_lsp.lsp.protocol import INVALID_REQUEST, Protocol, Refused, fault
+from qwen_lsp.lsp.questions import Question, typed_through
+from qwen_lsp.lsp.settings import SECTION, Layers, needs_new_engine
+
+if TYPE_CHECKING:
+    from qwen_lsp.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+EngineFactory: TypeAlias = "Callable[[Settings, Callable[[Notice], None]], Engine]"
+
+PULL_PATIENCE = 5.0
+"""Seconds the editor has to answer `workspace/configuration`."""
+_LEVELS = {"error": types.MessageType.Error, "warning": types.MessageType.Warning, "info": types.MessageType.Info}
+
+
+class Server(LanguageServer):
+    """One session. Made by `build`."""
+
+    protocol: Protocol
+
+    def __init__(
+        self,
+        make_engine: EngineFactory,
+        layers: Layers,
+        *,
+        on_settings: Callable[[Settings], None] = lambda _settings: None,
+        on_ready: Callable[[], object] = lambda: None,
+    ) -> None:
+        super().__init__(NAME, __version__, protocol_cls=Protocol)
+        self._make_engine = make_engine
+        self._layers = layers
+        self._on_settings = on_settings
+        self._on_ready = on_ready
+        self._client = Client()
+        self._menu = False
+        self._documents = Documents()
+        self._settings = layers.merged()
+        self._engine: Engine | None = None
+        self._told: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pulls = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._numbers = itertools.count(1)
+        on_settings(self._settings)
+
+    # The session
+
+    def initialize(self, params: dict[str, Any]) -> dict[str, Any]:
+        """`initialize`: from here on the documents count in the editor's units."""
+        if self.protocol.started:
+            raise Refused(INVALID_REQUEST, "initialize comes once")
+        self._client, self._menu, result = greet(params, self._layers)
+        self._documents = Documents(self._client.encoding)
+        self.protocol.begin(self._documents)
+        self._apply()
+        return result
+
+    def initialized(self) -> None:
+        """`initialized`: asks for the settings; until they are there, or 5 s have passed, completions wait."""
+        self._pull()
+        self._on_ready()
+
+    async def stop(self) -> None:
+        """Ends all work: running requests are answered, the engine is closed."""
+        self.protocol.cancel_all()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            self._in_background(self._close(engine))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # Documents
+
+    def opened(self, params: dict[str, Any]) -> None:
+        """`textDocument/didOpen`."""
+        self._documents.opened(params)
+
+    def changed(self, params: dict[str, Any]) -> None:
+        """`textDocument/didChange`."""
+        self._documents.changed(params)
+
+    def closed(self, params: dict[str, Any]) -> None:
+        """`textDocument/didClose`."""
+        uri = self._documents.closed(params)
+        if self._engine is not None:
+            self._engine.closed(uri)
+
+    # Completions
+
+    def inline(self, params: dict[str, Any]) -> Coroutine[Any, Any, dict[str, Any] | None]:
+        """`textDocument/inlineCompletion`; whoever asks is answered, whatever its capabilities said."""
+        return self._inline(self._question(params))
+
+    def menu(self, params: dict[str, Any]) -> Coroutine[Any, Any, dict[str, Any] | None]:
+        """`textDocument/completion`.
+
+        Editors say "invoked" for a menu that opens by itself, so all of them count as automatic.
+        """
+        wanted = self._menu and self._settings.completion_fallback != "off"
+        return self._menu_list(self._question(params | {"context": None}) if wanted else None)
+
+    def accepted(self, *arguments: object) -> None:
+        """The command that an accepted suggestion runs; its arguments are the document's URI and a number."""
+        if self._engine is not None and arguments and isinstance(arguments[0], str):
+            self._engine.accepted(arguments[0])
+
+    def _question(self, params: dict[str, Any]) -> Question | None:
+        """What is asked, as the document is now: later edits may be in the same read. None if it is not open."""
+        document = self._documents.asked(params)
+        if document is None:
+            logger.info("outcome=%s", Reason.NOT_OPEN.value)
+            return None
+        arguments = [document.uri, str(next(self._numbers))]
+        command = {"title": "Completion accepted", "command": ACCEPTED, "arguments": arguments}
+        return questions.read(document, params, self._client, command)
+
+    async def _inline(self, question: Question | None) -> dict[str, Any] | None:
+        if question is None:
+            return {"items": []}
+        outcome = await self._outcome(question.request)
+        if isinstance(outcome, Skip) and outcome.reason is Reason.SUPERSEDED:
+            return None  # Neovim takes an empty list as "hide", and would hide the newer answer
+        # The same object as long as nothing was edited: versions may repeat or be missing.
+        unchanged = self._documents.snapshot(question.request.snapshot.uri) is question.request.snapshot
+        return answers.inline_list(question, outcome if isinstance(outcome, Ghost) and unchanged else None)
+
+    async def _menu_list(self, question: Question | None) -> dict[str, Any] | None:
+        if question is None:
+            return None
+        outcome = await self._outcome(question.request)
+        now = self._documents.snapshot(question.request.snapshot.uri)
+        fits = isinstance(outcome, Ghost) and typed_through(question.request, now, outcome)
+        return answers.menu_list(question, outcome if isinstance(outcome, Ghost) and fits else None)
+
+    async def _outcome(self, request: Request) -> Outcome:
+        await self._settled.wait()
+        try:
+            if self._engine is None:
+                self._engine = self._make_engine(self._settings, self._notify)
+            return (await self._engine.complete(request)).outcome
+        except Exception as error:  # noqa: BLE001 - VS Code pops up a message for every error reply
+            logger.error("completing failed: %s", fault(error))  # noqa: TRY400 - the message may quote code
+            return Skip(Reason.ERROR)
+
+    # Settings and messages
+
+    def configured(self, params: dict[str, Any]) -> None:
+        """`workspace/didChangeConfiguration`: with the settings, or as a hint to ask for them."""
+        self._layers.put("workspace/didChangeConfiguration", params.get("settings", params) or None)
+        self._pull()
+
+    def _pull(self) -> None:
+        if self._client.configuration:
+            self._pulls += 1
+            self._settled.clear()
+            self._in_background(self._pulled())
+        else:
+            self._apply()
+
+    async def _pulled(self) -> None:
+        items = [types.ConfigurationItem(section=SECTION)]
+        try:
+            async with asyncio.timeout(PULL_PATIENCE):
+                found = await self.workspace_configuration_async(types.ConfigurationParams(items=items))
+            self._layers.put("workspace/configuration", found[0] if found else None)
+        except Exception as error:  # noqa: BLE001 - a client that can't answer has nothing to add
+            logger.warning("workspace/configuration: no answer (%s); going on without", type(error).__name__)
+        finally:
+            self._apply()
+            self._pulls -= 1
+            if not self._pulls:
+                self._settled.set()
+
+    def _apply(self) -> None:
+        """Takes the merged settings: a new engine if they reach it, and a message for each mistake in them."""
+        before, self._settings = self._settings, self._layers.merged()
+        self._on_settings(self._settings)
+        if self._engine is not None and needs_new_engine(before, self._settings):
+            self._in_background(self._close(self._engine))
+            self._engine = None
+            self._told.clear()
+        for problem in self._layers.news():
+            self._show("warning", problem)
+
+    def _notify(self, notice: Notice) -> None:
+        if notice.key not in self._told:
+            self._told.add(notice.key)
+            self._show(notice.level, notice.text)
+
+    def _show(self, level: str, message: str) -> None:
+        logger.log(logging.getLevelName(level.upper()), message)
+        kind = _LEVELS.get(level, types.MessageType.Info)
+        self.window_show_message(types.ShowMessageParams(type=kind, message=f"qwen-lsp: {message}"))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:  # noqa: ANN401, ARG002 - pygls' own
+        """In place of pygls' pop-up."""
+        logger.error("pygls: %s", fault(error))
+
+    async def _close(self, engine: Engine) -> None:
+        try:
+            await engine.close()
+        except Exception as error:  # noqa: BLE001 - nothing is left to be done about it
+            logger.error("closing the engine failed: %s", fault(error))  # noqa: TRY400 - as above
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def build(
+    make_engine: EngineFactory,
+    layers: Layers,
+    *,
+    on_settings: Callable[[Settings], None] = lambda _settings: None,
+    on_ready: Callable[[], object] = lambda: None,
+) -> Server:
+    """A server with its handlers. Needs a running event loop.
+
+    `make_engine` is called with the settings and a function that shows notices, anew when settings change that
+    matter to it. `on_settings` hears of all settings, `on_ready` that the editor has been greeted.
+    """
+    server = Server(make_engine, layers, on_settings=on_settings, on_ready=on_ready)
+    server.protocol.plain |= {
+        types.INITIALIZE: server.initialize,
+        types.TEXT_DOCUMENT_DID_OPEN: server.opened,
+        types.TEXT_DOCUMENT_DID_CHANGE: server.changed,
+        types.TEXT_DOCUMENT_DID_CLOSE: server.closed,
+        types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,
+        types.TEXT_DOCUMENT_COMPLETION: server.menu,
+        types.WORKSPACE_DID_CHANGE_CONFIGURATION: server.configured,
+    }
+
+    @server.feature(types.INITIALIZED)
+    def initialized(_params: types.InitializedParams) -> None:
+        server.initialized()
+
+    @server.command(ACCEPTED)
+    def accepted(*arguments: Any) -> None:  # noqa: ANN401 - lenient: what editors send back
+        server.accepted(*arguments)
+
+    return server

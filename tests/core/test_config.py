@@ -1,0 +1,106 @@
+"""The settings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_lsp.core import config
+from qwen_lsp.core.config import Settings, from_environment, json_schema, merged, options, parse
+
+WRONG = [
+    ({"debounce": "slow"}, 'qwen.debounce: expected int or "auto", got "slow"'),
+    ({"debounce": [1]}, 'qwen.debounce: expected int or "auto", got a list'),
+    ({"debounce": -1}, 'qwen.debounce: expected int from 0 to 10000 or "auto", got -1'),
+    ({"enabled": 1}, "qwen.enabled: expected true or false, got 1"),
+    ({"maxTokens": 0}, "qwen.maxTokens: expected int from 1 to 8192, got 0"),
+    ({"maxTokens": "9"}, 'qwen.maxTokens: expected int, got "9"'),
+    ({"region": "mars"}, "qwen.region: expected"),
+    ({"disabledLanguages": "python"}, 'qwen.disabledLanguages: expected list of string, got "python"'),
+    ({"modle": "x"}, "qwen.modle: unknown setting; did you mean model?"),
+    ({"local": {"threads": "many"}}, 'qwen.local.threads: expected int, got "many"'),
+    ({"local": 3}, "qwen.local: expected object, got 3"),
+    ({"model": ["x" * 90]}, "qwen.model: expected string, got a list"),
+    ("nonsense", 'qwen: expected object, got "nonsense"'),
+]
+
+
+@pytest.mark.parametrize(("raw", "problem"), WRONG, ids=[problem[:40] for _, problem in WRONG])
+def test_a_wrong_value_is_told_by_its_path_and_the_default_stands_in(raw: object, problem: str) -> None:
+    """One line names the setting, what it may be and what it was; nothing else is lost."""
+    layer, problems = parse(raw)
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
+    assert merged(layer) == Settings()
+
+
+def test_right_values_apply_beside_wrong_ones() -> None:
+    """A mistake in one setting leaves the others in force."""
+    layer, problems = parse({"debounce": "slow", "model": "m", "local": {"threads": 0.5, "keepAlive": 7}})
+    settings = merged(layer)
+    assert (settings.model, settings.local.keep_alive, len(problems)) == ("m", 7, 2)
+
+
+def test_later_layers_win_value_by_value() -> None:
+    """What an upper layer does not name stays as the lower one says."""
+    lower, _ = parse({"model": "a", "local": {"threads": 2, "context": 1024}})
+    upper, _ = parse({"model": "b", "local": {"threads": 4}})
+    settings = merged(lower, upper)
+    assert (settings.model, settings.local.threads, settings.local.context) == ("b", 4, 1024)
+
+
+def test_a_long_string_is_never_quoted() -> None:
+    """A string in the wrong place may be a key, so a problem says only how long it is."""
+    _, problems = parse({"maxTokens": "sk-" + "s" * 60})
+    assert problems == ["qwen.maxTokens: expected int, got a string of 63 characters"]
+
+
+def test_the_environment_names_any_setting() -> None:
+    """`QWEN_LSP_` and the name in upper snake case, with numbers, booleans and lists as text."""
+    env = {
+        "QWEN_LSP_ENABLED": "false",
+        "QWEN_LSP_BASE_URL": "http://127.0.0.1:1/v1",
+        "QWEN_LSP_DEBOUNCE": "50",
+        "QWEN_LSP_LOCAL_THREADS": "3",
+        "QWEN_LSP_DISABLED_LANGUAGES": "go, rust",
+        "QWEN_LSP_TEMPERATURE": "0.5",
+        "QWEN_LSP_API_KEY": "sk-not-a-setting",
+    }
+    layer, problems = from_environment(env)
+    settings = merged(layer)
+    assert problems == []
+    assert settings == Settings(
+        enabled=False, base_url="http://127.0.0.1:1/v1", debounce=50, disabled_languages=["go", "rust"],
+        temperature=0.5, local=config.LocalSettings(threads=3),
+    )  # fmt: skip
+
+
+def test_a_wrong_variable_is_told_by_its_own_name() -> None:
+    """A person who set a variable is told about the variable."""
+    _, problems = from_environment({"QWEN_LSP_MAX_TOKENS": "many"})
+    assert problems == ['QWEN_LSP_MAX_TOKENS: expected int, got "many"']
+
+
+def test_the_schema_knows_every_setting_and_its_default() -> None:
+    """The JSON schema has what the README's table has."""
+    schema = json_schema()
+    assert schema["properties"]["maxTokens"]["default"] == Settings().max_tokens
+    assert schema["properties"]["maxTokens"]["minimum"] == 1
+    assert set(schema["properties"]) == {option.path.partition(".")[0] for option in options()}
+    assert schema["$defs"]["LocalSettings"]["properties"]["threads"]["maximum"] == 512
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+names = st.sampled_from([option.path for option in options() if "." not in option.path] + ["local", "other"])
+
+
+@given(st.dictionaries(names, json_values, max_size=5) | json_values)
+def test_parsing_never_fails(raw: object) -> None:
+    """Whatever an editor sends as settings, settings come of it."""
+    layer, _ = parse(raw)
+    assert isinstance(merged(layer), Settings)

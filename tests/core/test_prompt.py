@@ -1,0 +1,80 @@
+"""The text a model is asked with."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from qwen_lsp.core.model import Prompt
+from qwen_lsp.core.prompt import (
+    FIM_MIDDLE,
+    FIM_PREFIX,
+    FIM_SUFFIX,
+    SPECIAL_TOKENS,
+    fim_text,
+    neutralised,
+    partial_messages,
+    prefix_only_text,
+    restored,
+)
+
+hostile = st.lists(st.sampled_from([*SPECIAL_TOKENS, "<|", "|>", "fim_prefix", "x", "\n", "<|tool_call|>"])).map(
+    "".join
+)
+
+
+def prompt(prefix: str, suffix: str = "") -> Prompt:
+    return Prompt(prefix, suffix, "python", "app.py", max_tokens=64, temperature=0)
+
+
+def test_fim_prompt_is_prefix_suffix_middle() -> None:
+    """The FIM prompt holds what stands before the cursor, what follows it, and asks for the middle."""
+    assert fim_text(prompt("def f(", "):\n")) == "<|fim_prefix|>def f(<|fim_suffix|>):\n<|fim_middle|>"
+
+
+def test_prefix_only_prompt_ends_with_the_suffix_token() -> None:
+    """With nothing after the cursor DashScope's documented template leaves the middle token out."""
+    assert prefix_only_text(prompt("def f(")) == "<|fim_prefix|>def f(<|fim_suffix|>"
+
+
+def test_partial_mode_tells_what_follows_and_ends_with_the_prefix() -> None:
+    """In partial mode the last message is the prefix, and the one before says what follows the cursor."""
+    *before, last = partial_messages(prompt("def f(", "):\n    return 1\n"))
+    assert last == {"role": "assistant", "content": "def f("}
+    assert [message["role"] for message in before] == ["system", "user"]
+    assert before[1]["content"] == snapshot(
+        """\
+Language: python
+File: app.py
+What stands after the cursor, and must not be written again (stop right before it):
+<after_cursor>
+):
+    return 1
+
+</after_cursor>\
+"""
+    )
+
+
+def test_nothing_before_the_cursor_is_never_sent_as_nothing() -> None:
+    """DashScope takes no suffix alone, so an empty prefix becomes a line end."""
+    assert fim_text(prompt("", "x = 1\n")).startswith("<|fim_prefix|>\n<|fim_suffix|>")
+    assert partial_messages(prompt("", "x = 1\n"))[-1]["content"] == "\n"
+
+
+@given(hostile, hostile)
+def test_user_text_never_changes_the_structure(prefix: str, suffix: str) -> None:
+    """Whatever control tokens a file holds, the prompt's own are the only ones in it (invariant 11)."""
+    found = re.findall(r"<\|[A-Za-z0-9_]+\|>", fim_text(prompt(prefix, suffix)))
+    assert found == [FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE]
+    for message in partial_messages(prompt(prefix, suffix)):
+        assert not re.search(r"<\|[A-Za-z0-9_]+\|>", message["content"])
+
+
+@given(hostile)
+def test_what_was_neutralised_comes_back_as_it_was(text: str) -> None:
+    """A model that writes a person's own token gives it back in its true spelling."""
+    assert restored(neutralised(text)) == text

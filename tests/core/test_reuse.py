@@ -1,0 +1,87 @@
+"""Answers that still fit."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_lsp.core.context import Budget, window
+from qwen_lsp.core.reuse import LIFETIME, Place, Reuse
+from tests.marks import at
+
+SIZE = Budget(600, 80)
+
+
+def here(text: str, *, service: str = "model", size: Budget = SIZE) -> Place:
+    request = at(text)
+    return Place(request.snapshot.uri, service, window(request, size))
+
+
+def knowing(text: str, answer: str) -> Reuse:
+    reuse = Reuse(lambda: 0.0)
+    reuse.put(here(text), answer)
+    return reuse
+
+
+lines = st.text(alphabet="ab\n ", max_size=60)
+
+
+@given(lines, st.text(alphabet="ab\n (", min_size=1, max_size=40), lines, st.data())
+def test_what_was_typed_of_an_answer_leaves_the_rest_of_it(
+    before: str, answer: str, after: str, data: st.DataObject
+) -> None:
+    """After typing any beginning of an answer the rest of it is known (invariant 6)."""
+    typed = data.draw(st.integers(0, len(answer) - 1))
+    reuse = knowing(f"{before}█{after}", answer)
+    assert reuse.rest(here(f"{before}{answer[:typed]}█{after}")) == answer[typed:]
+
+
+def test_the_rest_is_found_after_the_window_has_moved() -> None:
+    """Accepting many lines moves the window's beginning; the rest of the answer is still known."""
+    before = "".join(f"line_{n} = {n}\n" for n in range(60))
+    answer = "".join(f"more_{n} = {n}\n" for n in range(20))
+    reuse = knowing(before + "█", answer)
+    typed = "".join(answer.splitlines(keepends=True)[:12])
+    later = here(before + typed + "█")
+    assert later.window.first > here(before + "█").window.first
+    assert reuse.rest(later) == answer[len(typed) :]
+
+
+def test_another_text_has_no_rest() -> None:
+    """What was typed instead of the answer, a changed line above or below, another file or model: nothing fits."""
+    reuse = knowing("a\nx = █\nb\n", "1 + 2")
+    assert reuse.rest(here("a\nx = 2█\nb\n")) is None
+    assert reuse.rest(here("A\nx = 1█\nb\n")) is None
+    assert reuse.rest(here("a\nx = 1█\nB\n")) is None
+    assert reuse.rest(here("a\nx = 1█\nb\n", service="other")) is None
+    assert reuse.rest(here("a\nx =█\nb\n")) is None
+
+
+def test_backspacing_to_the_place_of_an_answer_finds_it_again() -> None:
+    """A person who types on and goes back sees the same text again."""
+    reuse = knowing("x = █\n", "1 + 2")
+    assert reuse.rest(here("x = 1 █\n")) == "+ 2"
+    assert reuse.rest(here("x = █\n")) == "1 + 2"
+
+
+def test_an_empty_answer_is_remembered_for_its_place_only() -> None:
+    """Where the model had nothing to add nobody asks again, but one key further they may."""
+    reuse = knowing("x = █\n", "")
+    assert reuse.rest(here("x = █\n")) == ""
+    assert reuse.rest(here("x = 1█\n")) is None
+
+
+def test_answers_grow_old() -> None:
+    """After five minutes an answer is forgotten."""
+    now = 0.0
+    reuse = Reuse(lambda: now)
+    reuse.put(here("x = █\n"), "1")
+    now = LIFETIME + 1
+    assert reuse.rest(here("x = █\n")) is None
+
+
+def test_a_closed_document_is_forgotten() -> None:
+    """Nothing is kept of a document that the editor has closed."""
+    reuse = knowing("x = █\n", "1")
+    reuse.forget("file:///src/app.py")
+    assert reuse.rest(here("x = █\n")) is None

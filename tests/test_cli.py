@@ -1,0 +1,225 @@
+"""The command line, as a person runs it: real processes against the loopback service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from qwen_lsp import __version__
+from qwen_lsp.cli.asking import TargetError, target
+from tests.fake_dashscope import FAILURES, Answer, FakeService
+
+SOURCE = "def add(a, b):\n    return \n\n\ndef sub(a, b):\n    return a - b\n"
+
+
+@dataclass
+class Ran:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """A fresh home, and none of the settings or proxies of whoever runs the tests."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG") if name in os.environ}
+    folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "STATE", "CACHE")}
+    return kept | folders | {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parent.parent)} | more
+
+
+async def run(*arguments: str, home: Path, stdin: bytes | None = None, **env: str) -> Ran:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qwen_lsp", *arguments,
+        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(home, **env), cwd=home,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+def asking(fake: FakeService) -> list[str]:
+    return ["--provider", "openai", "--base-url", fake.openai, "--model", "qwen-coder-turbo"]
+
+
+async def test_complete_prints_the_text_and_every_stage(tmp_path: Path) -> None:
+    """The text goes to standard output and nothing else does; the stages and their times to standard error."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script("a + b\n\n\ndef more")
+        ran = await run("complete", "app.py:2:12", *asking(fake), home=tmp_path)
+    assert (ran.status, ran.out) == (0, "a + b\n")
+    for stage in ("gate", "provider", "context", "reuse", "model", "place"):
+        assert f"ms  {stage}" in ran.err
+    assert "stopped by: two blank lines, trailing blanks" in ran.err
+    assert "Traceback" not in ran.err
+
+
+async def test_complete_gives_machines_one_object(tmp_path: Path) -> None:
+    """`--json` holds the text, its range, the route, the times and the tokens; with `--show-prompt` the prompt too."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script("a + b")
+        ran = await run("complete", "app.py:2:12", "--json", "--show-prompt", *asking(fake), home=tmp_path)
+    said = json.loads(ran.out)
+    assert (said["outcome"], said["source"], said["insertText"]) == ("shown", "model", "a + b")
+    assert said["range"] == {"line": 1, "start": 11, "end": 11}
+    assert (said["provider"], said["model"], said["route"]) == ("openai", "qwen-coder-turbo", "fim")
+    assert said["prompt"].startswith("<|fim_prefix|>def add(a, b):\n    return <|fim_suffix|>\n\n\ndef sub")
+    assert said["raw"] == "a + b"
+    assert said["tokens"]["prompt"] > 0
+    assert said["totalMs"] >= said["firstTokenMs"] > 0
+
+
+async def test_complete_says_why_there_is_nothing(tmp_path: Path) -> None:
+    """With nothing to show the reason is named, and the exit status is 1."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    (tmp_path / ".env").write_text("KEY=\n")
+    async with FakeService() as fake:
+        fake.script("", FAILURES["key"])
+        empty = await run("complete", "app.py:2:12", *asking(fake), home=tmp_path)
+        failed = await run("complete", "app.py:2:12", "--json", *asking(fake), home=tmp_path)
+        private = await run("complete", ".env:1:5", *asking(fake), home=tmp_path)
+        assert len(fake.generations) == 2
+    assert (empty.status, failed.status, private.status) == (1, 1, 1)
+    assert "nothing to show: empty" in empty.err
+    assert "nothing to show: private" in private.err
+    said = json.loads(failed.out)
+    assert said["reason"] == "error"
+    assert "QWEN_LSP_API_KEY" in said["detail"]
+
+
+async def test_complete_reads_standard_input(tmp_path: Path) -> None:
+    """`-` is standard input, for editors and scripts without a file."""
+    async with FakeService() as fake:
+        fake.script("1 + 2")
+        ran = await run("complete", "-:1:5", *asking(fake), home=tmp_path, stdin=b"x = ")
+    assert (ran.status, ran.out) == (0, "1 + 2\n")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("app.py", "expected FILE:LINE:COL"),
+        ("app.py:0:1", "the file has 7 lines"),
+        ("app.py:99:1", "the file has 7 lines"),
+        ("app.py:2:99", "line 2 has 11 characters; give a column from 1 to 12"),
+        ("gone.py:1:1", "can't be read (No such file or directory)"),
+        ("latin.py:1:1", "is not UTF-8 text; save it as UTF-8"),
+        ("data.py:1:1", "holds NUL bytes; it is not a text file"),
+        ("folder:1:1", "can't be read"),
+    ],
+)
+def test_a_place_that_is_none_is_told_in_one_line(tmp_path: Path, where: str, message: str) -> None:
+    """A wrong file or place is a message that says what to do."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    (tmp_path / "data.py").write_bytes(b"a\0b")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(TargetError, match=r"^[^\n]+$") as error:
+        target(where, lambda name: (tmp_path / name).read_bytes())
+    assert message in str(error.value)
+
+
+async def test_a_wrong_place_ends_with_status_2_and_no_traceback(tmp_path: Path) -> None:
+    """A mistake of the person's is told as such."""
+    ran = await run("complete", "gone.py:1:1", home=tmp_path)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "qwen-lsp: gone.py: can't be read (No such file or directory)\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"model = 'caf\xe9'", "is not UTF-8 text; save it as UTF-8"),
+        (b"model = ", "is not TOML"),
+        (b"debounce = 'slow'", 'qwen.debounce: expected int or "auto", got "slow"'),
+    ],
+    ids=["latin-1", "not TOML", "a wrong value"],
+)
+async def test_a_broken_configuration_file_is_told_and_the_rest_works(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    """One line names the file and the mistake, and the command does its work."""
+    (tmp_path / "config" / "qwen-lsp").mkdir(parents=True)
+    (tmp_path / "config" / "qwen-lsp" / "config.toml").write_bytes(content)
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script("a + b")
+        ran = await run("complete", "app.py:2:12", *asking(fake), home=tmp_path)
+    assert (ran.status, ran.out) == (0, "a + b\n")
+    assert message in ran.err
+    assert "config.toml" in ran.err
+    assert "Traceback" not in ran.err
+
+
+async def test_try_shows_the_code_with_the_ghost_text_in_it(tmp_path: Path) -> None:
+    """Without a terminal the ghost text stands between marks; the summary says who answered, how and how fast."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script(Answer(["a ", "+ ", "b"]))
+        ran = await run("try", "app.py:2:12", *asking(fake), home=tmp_path)
+    assert ran.status == 0
+    assert ran.out.startswith("def add(a, b):\n    return ⟦a + b⟧\n\n\ndef sub(a, b):\n")
+    assert "openai · qwen-coder-turbo · FIM · first token after " in ran.err
+
+
+async def test_try_without_text_fails_and_says_why(tmp_path: Path) -> None:
+    """Exit status 0 means that text came."""
+    async with FakeService() as fake:
+        fake.script("", FAILURES["key"])
+        empty = await run("try", *asking(fake), home=tmp_path)
+        failed = await run("try", *asking(fake), home=tmp_path)
+    assert (empty.status, failed.status) == (1, 1)
+    assert "nothing to show: empty" in empty.err
+    assert "nothing to show: error" in failed.err
+
+
+async def test_an_address_without_a_scheme_is_told_with_an_example(tmp_path: Path) -> None:
+    """A base URL that is none names its setting and shows a right one."""
+    ran = await run("try", "--provider", "openai", "--base-url", "localhost:8080", home=tmp_path)
+    assert ran.status == 1
+    assert "qwen.baseUrl" in ran.err
+    assert "http://" in ran.err
+    assert "Traceback" not in ran.err
+
+
+async def test_an_unknown_model_is_told_with_the_setting(tmp_path: Path) -> None:
+    """A model that the service does not have is named as the mistake."""
+    async with FakeService() as fake:
+        ran = await run("try", "--provider", "openai", "--base-url", fake.openai, "--model", "qwen9", home=tmp_path)
+    assert ran.status == 1
+    assert "qwen.model" in ran.err
+
+
+async def test_a_pipe_gets_a_server_and_a_terminal_gets_help(tmp_path: Path) -> None:
+    """Editors start `qwen-lsp` with nothing else; a person who does so is not left hanging."""
+    body = b'{"jsonrpc":"2.0","id":1,"method":"shutdown"}'
+    served = await run(home=tmp_path, stdin=b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert "-32002" in served.out
+    master, terminal = pty.openpty()
+    helped = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qwen_lsp", stdin=terminal, stdout=asyncio.subprocess.PIPE, env=environment(tmp_path)
+    )
+    out, _ = await helped.communicate()
+    os.close(master)
+    os.close(terminal)
+    assert helped.returncode == 0
+    assert b"usage: qwen-lsp" in out
+
+
+async def test_version_and_schema(tmp_path: Path) -> None:
+    """The version is the package's, and the schema is JSON."""
+    version = await run("--version", home=tmp_path)
+    schema = await run("schema", home=tmp_path)
+    assert version.out == f"qwen-lsp {__version__}\n"
+    assert "debounce" in json.loads(schema.out)["properties"]

@@ -1,0 +1,78 @@
+"""What the README says is true today."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from qwen_lsp.core import config, model
+from qwen_lsp.core.context import _CLOUD
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def between(mark: str) -> str:
+    return README.partition(f"<!-- {mark} -->\n")[2].partition(f"<!-- /{mark} -->")[0]
+
+
+def reasons() -> dict[str, str]:
+    """Every reason's name and its sentence, read off the code."""
+    tree = ast.parse(Path(model.__file__).read_text(encoding="utf-8"))
+    (reason,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Reason")
+    names = [ast.literal_eval(node.value) for node in reason.body if isinstance(node, ast.Assign)]
+    sentences = [ast.literal_eval(node.value) for node in reason.body[1:] if isinstance(node, ast.Expr)]
+    return dict(zip(names, sentences, strict=True))
+
+
+def test_the_settings_table_is_the_schema() -> None:
+    """The table is what `qwen-lsp schema --markdown` prints."""
+    assert between("settings") == config.markdown_table()
+
+
+def test_the_table_of_reasons_is_the_code() -> None:
+    """Every reason stands in the README with the sentence that the code has."""
+    rows = "".join(f"| `{name}` | {text} |\n" for name, text in reasons().items())
+    assert between("reasons") == f"| reason | what it means |\n| --- | --- |\n{rows}"
+
+
+def test_the_two_commands_are_those_ci_runs() -> None:
+    """The commands that a newcomer copies are run, word for word, on every change."""
+    commands = re.findall(r"```sh\n(.*\n)```", README)[:2]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in commands:
+        assert command in script
+
+
+def test_examples_of_settings_are_right() -> None:
+    """A settings file copied from the README has no mistake in it."""
+    for example in re.findall(r"```toml\n# ~/.config/qwen-lsp/config.toml\n(.*?)```", README, re.DOTALL):
+        layer, problems = config.parse(tomllib.loads(example))
+        assert layer
+        assert problems == []
+
+
+def test_what_is_said_to_leave_the_machine_is_the_budget() -> None:
+    """The privacy section names the window's true size."""
+    assert f"{_CLOUD.before:,} characters before the cursor and {_CLOUD.after:,}" in " ".join(README.split())
+
+
+@pytest.mark.parametrize("path", ["qwen_lsp/ARCHITECTURE.md", "README.md"])
+def test_files_that_documents_name_exist(path: str) -> None:
+    """A path in a table or a sentence leads somewhere."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z]+/)*[a-z_]+\.py)`", text)
+    for name in named:
+        room = "tests" if "test_" in name else "qwen_lsp"
+        assert (ROOT / room / name).exists() or list((ROOT / room).rglob(name)), name
+
+
+def test_the_schema_is_json_that_editors_take() -> None:
+    """The schema is one JSON object with a type for every setting."""
+    schema = json.loads(json.dumps(config.json_schema()))
+    assert all({"type", "anyOf", "enum", "allOf", "$ref"} & set(entry) for entry in schema["properties"].values())

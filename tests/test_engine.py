@@ -1,0 +1,232 @@
+"""The whole way of a completion, from a document with a cursor to the document after accepting.
+
+Everything is real but the model: the engine, the prompts, the HTTP and the service's event stream over loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_lsp.backend.backend import ModelBackend
+from qwen_lsp.core.config import Settings
+from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
+from qwen_lsp.engine.engine import Engine
+from tests.fake_dashscope import FAILURES, STALL, Answer, FakeService, Scripted
+from tests.marks import accepted, at
+
+
+@dataclass
+class Desk:
+    """An engine, the service it asks, and the notices it gave."""
+
+    engine: Engine
+    fake: FakeService
+    notices: list[Notice]
+
+    async def outcome(self, before: str, **how: Any) -> Ghost | Skip:
+        return (await self.engine.complete(at(before, **how))).outcome
+
+    async def check(self, before: str, model: Scripted, after: str | Reason, **how: Any) -> None:
+        """`before` has a `█`; `model` is what the service streams; `after` has `⟦ ⟧`, or is the reason for nothing."""
+        self.fake.script(model)
+        request = at(before, **how)
+        outcome = (await self.engine.complete(request)).outcome
+        if isinstance(after, Reason):
+            assert isinstance(outcome, Skip), outcome
+            assert outcome.reason is after
+        else:
+            assert isinstance(outcome, Ghost), outcome
+            assert accepted(request, outcome) == after
+
+
+@asynccontextmanager
+async def desk_with(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
+    """A desk with a service of its own."""
+    notices: list[Notice] = []
+    async with FakeService() as fake:
+        wanted = {"provider": "openai", "base_url": fake.openai, "model": "qwen-coder-turbo", "debounce": 0}
+        chosen = Settings(**(wanted | settings))
+        backend = ModelBackend(chosen, {}, state_dir=folder / "s", cache_dir=folder / "c", on_notice=notices.append)
+        engine = Engine(backend, chosen, on_notice=notices.append)
+        try:
+            yield Desk(engine, fake, notices)
+        finally:
+            await engine.close()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk_with(tmp_path) as made:
+        yield made
+
+
+WAYS: list[tuple[str, str, Scripted, str | Reason]] = [
+    ("the rest of a line", "x = █\n", "1 + 2", "x = ⟦1 + 2⟧\n"),
+    (
+        "a block, with the next definition cut off",
+        "def add(a, b):\n    return █\n",
+        Answer(["a ", "+ b\n\n", "def sub"]),
+        "def add(a, b):\n    return ⟦a + b⟧\n",
+    ),
+    ("a bracket the editor has closed", "print(█)\n", "x, y)", "print(⟦x, y⟧)\n"),
+    ("what follows is not written again", "def f():\n    █\n    return y\n", "y = 1\n    return y\n",
+     "def f():\n    ⟦y = 1⟧\n    return y\n"),
+    ("a leaked control token", "x = █\n", Answer(["1<|fim_", "pad|>junk"]), "x = ⟦1⟧\n"),
+    ("a NUL in the answer", "x = █\n", "1\0", "x = ⟦1⟧\n"),
+    ("astral characters and CRLF", "s = '😋' + █\r\nt\r\n", "'é'", "s = '😋' + ⟦'é'⟧\r\nt\r\n"),
+    ("nothing to add", "x = 1█\n", "", Reason.EMPTY),
+    ("only blanks", "x = 1█\n", "  \n ", Reason.EMPTY),
+    ("only what is there", "f(█)\n", ")", Reason.FILTERED),
+    ("code right of the cursor", "f(█x)\n", "unused", Reason.REST_OF_LINE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "model", "after"), [way[1:] for way in WAYS], ids=[way[0] for way in WAYS])
+async def test_accepting_a_completion_gives_what_a_person_would_have_typed(
+    desk: Desk, before: str, model: Scripted, after: str | Reason
+) -> None:
+    """From the document and what the model streams follows the document after accepting, or a reason."""
+    await desk.check(before, model, after)
+
+
+async def test_partial_mode_strips_an_echo_and_a_fence(tmp_path: Path) -> None:
+    """A chat model that begins again, in markdown, gives the same ghost text as one that does not."""
+    async with desk_with(tmp_path, route="partial") as desk:
+        echo = "```python\ndef f():\n    return 1\n```\nThat is f."
+        await desk.check("def f():\n    return █\n", echo, "def f():\n    return ⟦1⟧\n")
+        assert desk.fake.generations[0].json["messages"][-1]["content"] == "def f():\n    return"
+
+
+async def test_enough_is_shown_before_the_stream_ends(desk: Desk) -> None:
+    """When the stop rules are satisfied nobody waits for a service that goes on."""
+    await desk.check("f(█, x)\n", Answer(["a", "\n", STALL]), "f(⟦a⟧, x)\n", trigger=Trigger.INVOKED)
+
+
+async def test_typing_what_is_shown_asks_no_one(desk: Desk) -> None:
+    """Each key that agrees with the ghost text is answered from what is known."""
+    await desk.check("x = █\n", "1 + 2", "x = ⟦1 + 2⟧\n")
+    await desk.check("x = 1█\n", "unused", "x = 1⟦ + 2⟧\n")
+    await desk.check("x = 1 + █\n", "unused", "x = 1 + ⟦2⟧\n")
+    assert len(desk.fake.generations) == 1
+
+
+async def test_typing_while_the_answer_comes_keeps_it(desk: Desk) -> None:
+    """The next key takes over the generation in flight; the older request is superseded."""
+    gate = asyncio.Event()
+    desk.fake.script(Answer([gate, "1 + 2"]))
+    first = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    second = asyncio.ensure_future(desk.outcome("x = 1█\n"))
+    assert await first == Skip(Reason.SUPERSEDED)
+    gate.set()
+    ghost = await second
+    assert isinstance(ghost, Ghost)
+    assert (ghost.insert, ghost.source) == (" + 2", "flight")
+    assert len(desk.fake.generations) == 1
+
+
+async def test_typing_something_else_asks_again(desk: Desk) -> None:
+    """An answer that turns out not to fit is not shown; the newer request gets its own."""
+    gate = asyncio.Event()
+    desk.fake.script(Answer([gate, "1 + 2"]), "*2")
+    first = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    second = asyncio.ensure_future(desk.outcome("x = y█\n"))
+    assert await first == Skip(Reason.SUPERSEDED)
+    gate.set()
+    ghost = await second
+    assert isinstance(ghost, Ghost)
+    assert (ghost.insert, ghost.source) == ("*2", "model")
+
+
+async def test_a_request_taken_back_leaves_its_work_to_the_next_key(desk: Desk) -> None:
+    """VS Code cancels at each key; the generation goes on for the request that follows."""
+    gate = asyncio.Event()
+    desk.fake.script(Answer([gate, "1 + 2"]))
+    first = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.ensure_future(desk.outcome("x = 1█\n"))
+    gate.set()
+    ghost = await second
+    assert isinstance(ghost, Ghost)
+    assert ghost.insert == " + 2"
+
+
+async def test_work_that_nobody_needs_is_stopped(desk: Desk) -> None:
+    """When the last waiter has left and no one takes over, the service is hung up on."""
+    desk.fake.script(Answer(["1", STALL]))
+    only = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    only.cancel()
+    await asyncio.wait([only])
+    async with asyncio.timeout(5):
+        await desk.fake.generations[0].gone.wait()
+
+
+FAULTS = [
+    ("key", Reason.ERROR, True),
+    ("rate", Reason.ERROR, False),
+    ("arrearage", Reason.ERROR, True),
+    ("model", Reason.ERROR, True),
+]
+
+
+@pytest.mark.parametrize(("failure", "reason", "told"), FAULTS, ids=[fault[0] for fault in FAULTS])
+async def test_a_failing_service_is_left_alone_and_told_of_once(
+    desk: Desk,
+    failure: str,
+    reason: Reason,
+    told: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """After a failure typing asks no one for a while; asking by hand tries again; what a person must mend is told."""
+    await desk.check("x = █\n", FAILURES[failure], reason)
+    asked = len(desk.fake.generations)
+    outcome = await desk.outcome("x = 1█\n")
+    assert isinstance(outcome, Skip)
+    assert outcome.reason is Reason.COOLING_DOWN
+    assert len(desk.fake.generations) == asked
+    assert bool(desk.notices) is told
+    await desk.check("x = █\n", "1", "x = ⟦1⟧\n", trigger=Trigger.INVOKED)
+
+
+async def test_no_provider_is_a_reason_with_the_next_step(tmp_path: Path) -> None:
+    """With nothing to ask the reason names what to set."""
+    async with desk_with(tmp_path, base_url="") as desk:
+        outcome = await desk.outcome("x = █\n")
+        assert isinstance(outcome, Skip)
+        assert outcome.reason is Reason.NO_PROVIDER
+        assert "qwen.baseUrl" in outcome.detail
+        assert desk.notices
+
+
+async def test_closing_releases_every_waiter(tmp_path: Path) -> None:
+    """A server that shuts down answers what is open, and leaves no task behind."""
+    before = asyncio.all_tasks()
+    async with desk_with(tmp_path) as desk:
+        desk.fake.script(Answer(["1", STALL]))
+        open_request = asyncio.ensure_future(desk.outcome("x = █\n"))
+        await desk.fake.until(1)
+        await desk.engine.close()
+        assert await open_request == Skip(Reason.SUPERSEDED)
+    assert asyncio.all_tasks() == before
+
+
+async def test_the_record_tells_every_stage_and_what_was_counted(desk: Desk) -> None:
+    """`qwen-lsp complete` shows where the time went and what the service counted."""
+    desk.fake.script("1 + 2")
+    record = (await desk.engine.complete(at("x = █\n"))).record
+    assert [stage.name for stage in record.stages] == ["gate", "provider", "context", "reuse", "model", "place"]
+    assert record.raw == "1 + 2"
+    assert record.usage is not None
+    assert record.usage.completion > 0
+    assert record.first_token_ms is not None

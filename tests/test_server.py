@@ -1,0 +1,308 @@
+"""lsp/server.py and protocol.py in one process, with an engine that says what the test tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from qwen_lsp.core.config import Settings
+from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip, Trigger
+from qwen_lsp.engine.record import Answer, Record
+from qwen_lsp.lsp.server import build
+from qwen_lsp.lsp.settings import Layers
+from qwen_lsp.lsp.transport import FrameDecoder
+
+URI = "file:///a.py"
+INLINE, MENU = "textDocument/inlineCompletion", "textDocument/completion"
+HELIX = {"clientInfo": {"name": "helix"}, "capabilities": {}}
+
+
+class Engine:
+    """Answers each request with `says(request)`, once `go` is set."""
+
+    def __init__(self, settings: Settings, on_notice: Callable[[Notice], None]) -> None:
+        self.settings, self.on_notice = settings, on_notice
+        self.requests: list[Request] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.told: list[str] = []
+        self.says: Callable[[Request], Outcome] = lambda request: ghost(request, "hello()")
+
+    async def complete(self, request: Request) -> Answer:
+        self.requests.append(request)
+        await self.go.wait()
+        return Answer(self.says(request), Record(time.monotonic))
+
+    def accepted(self, uri: str) -> None:
+        self.told.append(f"accepted {uri}")
+
+    def closed(self, uri: str) -> None:
+        self.told.append(f"closed {uri}")
+
+    async def close(self) -> None:
+        self.told.append("close")
+
+
+def ghost(request: Request, insert: str) -> Ghost:
+    return Ghost(request.line, request.column, request.column, insert, insert)
+
+
+class Desk:
+    """A session; `sent` holds what the server has written."""
+
+    def __init__(self, **options: Any) -> None:
+        self.engines: list[Engine] = []
+        self.sent: list[dict[str, Any]] = []
+        self.decoder = FrameDecoder()
+        self.server = build(self.make, Layers(**options))  # type: ignore[arg-type]
+        self.server.protocol.set_writer(self)  # type: ignore[arg-type]
+        self.ids = 0
+
+    def make(self, settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
+        self.engines.append(Engine(settings, on_notice))
+        return self.engines[-1]
+
+    @property
+    def engine(self) -> Engine:
+        return self.engines[-1]
+
+    def write(self, data: bytes) -> None:
+        self.sent += map(json.loads, self.decoder.feed(data))
+
+    def take(self, **message: Any) -> None:
+        self.server.protocol.receive(json.dumps({"jsonrpc": "2.0"} | message).encode())
+
+    def notify(self, method: str, params: object = None) -> None:
+        self.take(method=method, params=params)
+
+    def request(self, method: str, params: object = None) -> int:
+        self.ids += 1
+        self.take(id=self.ids, method=method, params=params)
+        return self.ids
+
+    async def reply(self, ident: int) -> dict[str, Any]:
+        for _ in range(50):
+            found = [message for message in self.sent if message.get("id") == ident and "method" not in message]
+            if found:
+                assert len(found) == 1
+                return found[0]
+            await asyncio.sleep(0)
+        raise AssertionError(f"no reply to {ident}")
+
+    async def ask(self, method: str, params: object = None) -> Any:
+        return (await self.reply(self.request(method, params)))["result"]
+
+    def begin(self, text: str = "x = \n", **params: Any) -> None:
+        self.request("initialize", {"capabilities": {"textDocument": {"inlineCompletion": {}}}} | params)
+        self.notify("initialized", {})
+        self.notify("textDocument/didOpen", {"textDocument": {"uri": URI, "text": text, "languageId": "python"}})
+
+    def type(self, line: int, character: int, text: str) -> None:
+        where = {"line": line, "character": character}
+        edit = {"range": {"start": where, "end": where}, "text": text}
+        self.notify("textDocument/didChange", {"textDocument": {"uri": URI}, "contentChanges": [edit]})
+
+    def told(self) -> list[str]:
+        return [m["params"]["message"] for m in self.sent if m.get("method") == "window/showMessage"]
+
+
+def at(line: int, character: int, **context: Any) -> dict[str, Any]:
+    place = {"line": line, "character": character}
+    return {"textDocument": {"uri": URI}, "position": place, "context": {"triggerKind": 2} | context}
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+async def test_a_request_becomes_the_engine_s_question_and_its_ghost_the_answer(desk):
+    """Position and trigger go in; a one-line range, plain text and the command of acceptance come out."""
+    desk.begin()
+    result = await desk.ask(INLINE, at(0, 4, triggerKind=1))
+    (request,) = desk.engine.requests
+    assert (request.line, request.column, request.trigger) == (0, 4, Trigger.INVOKED)
+    (item,) = result["items"]
+    assert item["insertText"] == "hello()"
+    assert item["range"] == {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 4}}
+    desk.notify("workspace/executeCommand", None)
+    await desk.ask("workspace/executeCommand", {k: item["command"][k] for k in ("command", "arguments")})
+    assert desk.engine.told == [f"accepted {URI}"]
+
+
+async def test_the_document_is_frozen_when_the_request_is_read(desk):
+    """Edits of the same read, which the engine's task starts after, are not in the request."""
+    desk.begin()
+    ident = desk.request(INLINE, at(0, 4))
+    desk.type(0, 4, "later")
+    await desk.reply(ident)
+    assert desk.engine.requests[0].snapshot.lines == ("x = \n", "")
+
+
+async def test_a_late_answer_is_not_shown_inline(desk):
+    """Neovim would insert it at the wrong place: the document has changed, and the editor asks again."""
+    desk.begin()
+    ident = desk.request(INLINE, at(0, 4))
+    desk.type(0, 4, "h")
+    assert (await desk.reply(ident))["result"] == {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"), [((0, 4, "he"), True), ((0, 4, "x"), False), ((1, 0, "h"), False), ((0, 0, "he"), False)]
+)
+async def test_a_late_menu_entry_is_shown_while_it_is_typed_through(desk, typed, shown):
+    """Menus filter by what was typed since and do not ask again; anything else typed makes it wrong."""
+    desk.begin(**HELIX)
+    ident = desk.request(MENU, at(0, 4))
+    desk.type(*typed)
+    items = (await desk.reply(ident))["result"]["items"]
+    assert [item["textEdit"]["newText"] for item in items] == (["hello()"] if shown else [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "result"), [(Reason.SUPERSEDED, None), (Reason.EMPTY, {"items": []}), (Reason.ERROR, {"items": []})]
+)
+async def test_only_a_superseded_request_is_answered_null(desk, reason, result):
+    """Null leaves what is on the screen, which belongs to the newer request; an empty list clears it."""
+    desk.begin()
+    desk.notify("textDocument/didSave", {"textDocument": {"uri": URI}})
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.says = lambda _request: Skip(reason)
+    assert await desk.ask(INLINE, at(0, 4)) == result
+
+
+async def test_a_fault_in_the_engine_is_an_empty_answer(desk):
+    """VS Code pops up a message for every error reply."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.says = lambda _request: 1 / 0
+    assert await desk.ask(INLINE, at(0, 4)) == {"items": []}
+    assert desk.told() == []
+
+
+async def test_a_cancelled_request_is_answered_as_cancelled(desk):
+    """Taken back in the middle or before its first step, it gets -32800 once."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.go.clear()
+    waiting = desk.request(INLINE, at(0, 4))
+    await asyncio.sleep(0)
+    fresh = desk.request(INLINE, at(0, 4))
+    for ident in (waiting, fresh):
+        desk.notify("$/cancelRequest", {"id": ident})
+        assert (await desk.reply(ident))["error"]["code"] == -32800
+
+
+async def test_shutdown_takes_running_requests_back(desk):
+    """Every request is answered before the session is over."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.go.clear()
+    waiting = desk.request(INLINE, at(0, 4))
+    assert await desk.ask("shutdown") is None
+    assert (await desk.reply(waiting))["error"]["code"] == -32800
+    await desk.server.stop()
+    assert desk.engine.told == ["close"]
+
+
+async def test_the_selected_entry_reaches_the_engine_in_columns(desk):
+    """`selectedCompletionInfo` is read in the editor's units, as an object or a list of two."""
+    desk.begin("😋.pri\n")
+    start, end = {"line": 0, "character": 3}, {"line": 0, "character": 6}
+    for span in ({"start": start, "end": end}, [start, end]):
+        await desk.ask(INLINE, at(0, 6, selectedCompletionInfo={"range": span, "text": "print"}))
+        selected = desk.engine.requests[-1].selected
+        assert (selected.start, selected.end, selected.text) == (2, 5, "print")
+
+
+async def test_a_document_that_is_not_open_gets_an_empty_answer(desk):
+    """There is nothing to look at, and nothing is read from the disk."""
+    desk.begin()
+    desk.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    assert await desk.ask(INLINE, at(0, 4)) == {"items": []}
+    assert desk.engines == []
+
+
+async def test_settings_that_matter_make_a_new_engine(desk):
+    """The old one is closed in the background; a setting of the editor's edge alone changes nothing."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"logLevel": "error"}}})
+    await desk.ask(INLINE, at(0, 4))
+    assert len(desk.engines) == 1
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"model": "other"}}})
+    await desk.ask(INLINE, at(0, 4))
+    first, second = desk.engines
+    assert first.told == ["close"]
+    assert second.settings.model == "other"
+
+
+CAN_BE_ASKED = {"capabilities": {"workspace": {"configuration": True}}}
+
+
+async def pulled(desk: Desk) -> dict[str, Any]:
+    """The server's question for the settings."""
+    for _ in range(50):
+        asked = [message for message in desk.sent if message.get("method") == "workspace/configuration"]
+        if asked:
+            return asked[-1]
+        await asyncio.sleep(0)
+    raise AssertionError("not asked")
+
+
+async def test_completions_wait_for_the_settings_that_were_asked_for(desk):
+    """Nothing is sent to a service before the person's own settings are known."""
+    desk.begin(**CAN_BE_ASKED)
+    waiting = desk.request(INLINE, at(0, 4))
+    question = await pulled(desk)
+    assert question["params"] == {"items": [{"section": "qwen"}]}
+    await asyncio.sleep(0.01)
+    assert desk.engines == []
+    desk.take(id=question["id"], result=[{"provider": "openai", "model": "m"}])
+    assert (await desk.reply(waiting))["result"]["items"]
+    assert desk.engine.settings.model == "m"
+
+
+@pytest.mark.parametrize("answer", [{"result": None}, {"result": []}, {"result": 7}, {"error": {"code": 1}}])
+async def test_an_editor_without_settings_is_served_without(desk, answer):
+    """Whatever comes in place of the settings, completions go on with what is known."""
+    desk.begin(**CAN_BE_ASKED)
+    waiting = desk.request(INLINE, at(0, 4))
+    question = await pulled(desk)
+    desk.take(id=question["id"], **answer)
+    desk.take(id=question["id"], **answer)
+    assert (await desk.reply(waiting))["result"]["items"]
+
+
+async def test_a_mistake_in_the_settings_is_shown_once():
+    """Each wrong line is one warning, however often the settings are sent."""
+    desk = Desk(problems=["config.toml: wrong"])
+    desk.begin(initializationOptions={"maxTokens": "many"})
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"maxTokens": "many"}}})
+    assert len(desk.told()) == 2
+
+
+async def test_a_notice_is_shown_once_until_the_settings_change(desk):
+    """A missing key is told, and not told again at each keystroke."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    notice = Notice("auth", "error", "no key; set DASHSCOPE_API_KEY")
+    desk.engine.on_notice(notice)
+    desk.engine.on_notice(notice)
+    assert desk.told() == ["qwen-lsp: no key; set DASHSCOPE_API_KEY"]
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"model": "other"}}})
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.on_notice(notice)
+    assert len(desk.told()) == 2
+
+
+async def test_the_menu_is_silent_where_it_is_not_wanted(desk):
+    """An editor with inline completion gets no second copy in its menu."""
+    desk.begin()
+    assert await desk.ask(MENU, at(0, 4)) is None
+    assert desk.engines == []
