@@ -44,8 +44,8 @@ class Engine:
     def closed(self, uri: str) -> None:
         self.told.append(f"closed {uri}")
 
-    async def close(self) -> None:
-        self.told.append("close")
+    async def close(self, *, linger: bool = False) -> None:
+        self.told.append("close, lingering" if linger else "close")
 
 
 def ghost(request: Request, insert: str) -> Ghost:
@@ -207,6 +207,14 @@ async def test_shutdown_takes_running_requests_back(desk):
     assert await desk.ask("shutdown") is None
     assert (await desk.reply(waiting))["error"]["code"] == -32800
     await desk.server.stop()
+    assert desk.engine.told == ["close, lingering"]
+
+
+async def test_a_session_that_breaks_off_leaves_no_model_loaded(desk):
+    """The embedded model waits for the next editor after an orderly end only."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    await desk.server.stop()
     assert desk.engine.told == ["close"]
 
 
@@ -238,7 +246,7 @@ async def test_settings_that_matter_make_a_new_engine(desk):
     desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"model": "other"}}})
     await desk.ask(INLINE, at(0, 4))
     first, second = desk.engines
-    assert first.told == ["close"]
+    assert first.told == ["close, lingering"]
     assert second.settings.model == "other"
 
 

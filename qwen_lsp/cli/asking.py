@@ -63,8 +63,7 @@ async def engine_for(settings: Settings, env: Mapping[str, str]) -> AsyncIterato
     try:
         yield engine, backend
     finally:
-        await backend.close(linger=True)
-        await engine.close()
+        await engine.close(linger=True)
 
 
 def _parts(text: str) -> tuple[str, int, int]:

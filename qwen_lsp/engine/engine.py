@@ -81,10 +81,13 @@ class Engine:
         self._scheduler.drop(uri)
         self._reuse.forget(uri)
 
-    async def close(self) -> None:
-        """Ends all work. Requests that still wait are answered as superseded."""
+    async def close(self, *, linger: bool = False) -> None:
+        """Ends all work. Requests that still wait are answered as superseded.
+
+        With `linger` an embedded model stays loaded for the next editor: right after an orderly goodbye.
+        """
         await self._scheduler.close()
-        await self._backend.close()
+        await self._backend.close(linger=linger)
 
     async def _outcome(self, request: Request, record: Record, on_text: Callable[[str], None] | None) -> Outcome:
         skip = gate(request, self._settings) or self._cooling_down(request)

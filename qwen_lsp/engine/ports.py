@@ -31,5 +31,5 @@ class Backend(Protocol):
     def generate(self, service: Service, prompt: Prompt) -> Generation:
         """Starts to ask; the request is on the wire as soon as the loop runs."""
 
-    async def close(self) -> None:
-        """Ends all work and gives back connections and processes."""
+    async def close(self, *, linger: bool = False) -> None:
+        """Ends all work and gives back connections and processes; with `linger` a model stays loaded for a while."""

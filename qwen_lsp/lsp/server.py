@@ -89,11 +89,14 @@ class Server(LanguageServer):
         self._on_ready()
 
     async def stop(self) -> None:
-        """Ends all work: running requests are answered, the engine is closed."""
+        """Ends all work: running requests are answered, the engine is closed.
+
+        After `shutdown` an embedded model stays loaded for the next editor; without it, nothing may be left behind.
+        """
         self.protocol.cancel_all()
         engine, self._engine = self._engine, None
         if engine is not None:
-            self._in_background(self._close(engine))
+            self._in_background(self._close(engine, linger=self.protocol.over))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -204,7 +207,7 @@ class Server(LanguageServer):
         before, self._settings = self._settings, self._layers.merged()
         self._on_settings(self._settings)
         if self._engine is not None and needs_new_engine(before, self._settings):
-            self._in_background(self._close(self._engine))
+            self._in_background(self._close(self._engine, linger=True))
             self._engine = None
             self._told.clear()
         for problem in self._layers.news():
@@ -224,9 +227,9 @@ class Server(LanguageServer):
         """In place of pygls' pop-up."""
         logger.error("pygls: %s", fault(error))
 
-    async def _close(self, engine: Engine) -> None:
+    async def _close(self, engine: Engine, *, linger: bool) -> None:
         try:
-            await engine.close()
+            await engine.close(linger=linger)
         except Exception as error:  # noqa: BLE001 - nothing is left to be done about it
             logger.error("closing the engine failed: %s", fault(error))  # noqa: TRY400 - as above
 
