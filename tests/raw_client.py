@@ -66,21 +66,23 @@ class RawClient:
         self.send({"jsonrpc": "2.0", "id": ident, "method": method, "params": params})
         return ident
 
-    async def ask(self, method: str, params: object = None, ident: object = None) -> dict[str, Any]:
+    async def ask(
+        self, method: str, params: object = None, ident: object = None, *, patience: float = PATIENCE
+    ) -> dict[str, Any]:
         """Sends a request and waits for its reply."""
-        return await self.reply(self.request(method, params, ident))
+        return await self.reply(self.request(method, params, ident), patience=patience)
 
-    async def reply(self, ident: object, nth: int = 1) -> dict[str, Any]:
+    async def reply(self, ident: object, nth: int = 1, *, patience: float = PATIENCE) -> dict[str, Any]:
         """The nth reply with an id."""
-        await self.until(lambda: len(self.replies(ident)) >= nth)
+        await self.until(lambda: len(self.replies(ident)) >= nth, patience)
         return self.replies(ident)[nth - 1]
 
     def replies(self, ident: object) -> list[dict[str, Any]]:
         return [m for m in self.messages if "method" not in m and m["id"] == ident]
 
-    async def until(self, holds: Any) -> None:
+    async def until(self, holds: Any, patience: float = PATIENCE) -> None:
         """Waits until something holds of the messages received."""
-        async with asyncio.timeout(PATIENCE), self._news:
+        async with asyncio.timeout(patience), self._news:
             await self._news.wait_for(holds)
 
     async def initialize(self, **params: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from qwen_lsp.core.model import BackendError, Kind, Secret
 DASHSCOPE_KEY = "DASHSCOPE_API_KEY"
 OWN_KEY = "QWEN_LSP_API_KEY"
 COMMAND_SECONDS = 10.0
+_ENDING = 1.0
+"""Seconds that a killed command may take to be gone."""
 
 
 async def find_key(
@@ -79,10 +81,14 @@ async def run_key_command(
 async def _first_line(process: Process) -> str:
     assert process.stdout is not None  # noqa: S101 - asked for with PIPE
     line = await process.stdout.readline()
-    while await process.stdout.read(65536):
-        pass
+    await _read_out(process)
     await process.wait()
     return line.decode("utf-8").strip()
+
+
+async def _read_out(process: Process) -> None:
+    while process.stdout is not None and await process.stdout.read(65536):
+        pass
 
 
 async def _end(process: Process) -> None:
@@ -92,7 +98,12 @@ async def _end(process: Process) -> None:
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    # asyncio tells of the end only once the pipe's has been read, and a full buffer keeps it from reading. A
+    # grandchild that left the group may hold the pipe for as long as it likes.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING):
+            await _read_out(process)
+            await process.wait()
 
 
 def _failed(how: str) -> BackendError:
