@@ -12,6 +12,7 @@ import errno
 import http
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -264,5 +265,6 @@ def _size_below(folder: Path) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = re.sub(r"^\[Errno -?\d+\] ", "", said.strip()).splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]

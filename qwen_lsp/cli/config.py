@@ -56,5 +56,9 @@ def settings(options: argparse.Namespace, env: Mapping[str, str]) -> tuple[confi
     names = ("provider", "model", "base_url", "region", "route", "api_style", "max_tokens")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     camel = {option.attribute[0]: option.path for option in config.options() if len(option.attribute) == 1}
-    chosen, wrong = config.parse({camel[name]: value for name, value in given.items()}, "--")
-    return config.merged(layer, chosen), problems + wrong
+    chosen: dict[str, Any] = {}
+    for name, value in given.items():
+        choice, wrong = config.parse({camel[name]: value})
+        chosen |= choice
+        problems += [f"--{name.replace('_', '-')}: {line.partition(': ')[2]}" for line in wrong]
+    return config.merged(layer, chosen), problems

@@ -245,6 +245,24 @@ async def test_an_edit_that_can_not_be_understood_closes_the_document(raw):
     assert (await raw.ask(INLINE, question))["result"] == {"items": []}
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("x = 1\n" * 7_000_000, b"too-large"), ("x" * 40_000_000, b"too-large"), ("x = \0\1\2\n" * 9, b"binary")],
+    ids=["40 MB of lines", "one line of 40 MB", "binary"],
+)
+async def test_what_is_no_code_is_answered_with_nothing_and_a_reason(raw, text, reason):
+    """A huge or binary document costs an empty answer, a reason in the log, and no pop-up; others go on as before."""
+    uri = f"file:///w/{len(text)}.py"
+    shown = len([m for m in raw.messages if m.get("method") == "window/showMessage"])
+    raw.open(uri, text)
+    question = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 5}}
+    assert (await raw.ask(INLINE, question))["result"] == {"items": []}
+    raw.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    await alive(raw)
+    assert b"outcome=" + reason in raw.stderr
+    assert len([m for m in raw.messages if m.get("method") == "window/showMessage"]) == shown
+
+
 async def test_neither_code_nor_key_reaches_the_log(raw, service):
     """At DEBUG, and after all that the tests before this one have sent, the log holds no code, no key."""
     uri = f"file:///w/{CODE}.py"
