@@ -225,8 +225,10 @@ async def test_the_record_tells_every_stage_and_what_was_counted(desk: Desk) -> 
     """`qwen-lsp complete` shows where the time went and what the service counted."""
     desk.fake.script("1 + 2")
     record = (await desk.engine.complete(at("x = █\n"))).record
+    await desk.engine.close()
     assert [stage.name for stage in record.stages] == ["gate", "provider", "context", "reuse", "model", "place"]
-    assert record.raw == "1 + 2"
-    assert record.usage is not None
-    assert record.usage.completion > 0
+    assert record.flight is not None
+    assert record.flight.raw == "1 + 2"
+    assert record.flight.usage is not None
+    assert record.flight.usage.completion > 0
     assert record.first_token_ms is not None

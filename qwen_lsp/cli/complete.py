@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
     from qwen_lsp.core.model import Request
+    from qwen_lsp.engine.flight import Flight
     from qwen_lsp.engine.record import Answer
 
 
@@ -79,17 +80,14 @@ def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
         said |= {"region": service.region} if service.region else {}
     said["stages"] = [{"name": s.name, "ms": round(s.ms, 3), "detail": s.detail} for s in record.stages]
     said["totalMs"] = round(record.total_ms, 3)
-    if record.prompt is not None:
-        said |= {
-            "firstTokenMs": _rounded(record.first_token_ms),
-            "generationMs": _rounded(record.generation_ms),
-        }
-        said |= {"finish": record.finish, "stopRule": record.rule, "filters": list(record.filters)}
-        said["tokens"] = {"generated": record.pieces}
-        if usage := record.usage:
+    if (flight := record.flight) is not None:
+        said |= {"firstTokenMs": _rounded(record.first_token_ms), "generationMs": _rounded(record.generation_ms)}
+        said |= {"finish": flight.finish, "stopRule": flight.rule, "filters": list(flight.filters)}
+        said["tokens"] = {"generated": flight.pieces}
+        if usage := flight.usage:
             said["tokens"] |= {"prompt": usage.prompt, "completion": usage.completion, "cached": usage.cached}
-    if show_prompt and record.prompt is not None:
-        said |= {"prompt": _prompt_text(answer), "raw": record.raw}
+        if show_prompt:
+            said |= {"prompt": _prompt_text(flight), "raw": flight.raw}
     return said
 
 
@@ -97,29 +95,27 @@ def _print(answer: Answer, *, show_prompt: bool) -> None:
     from qwen_lsp.core.model import Ghost
 
     outcome, record = answer.outcome, answer.record
-    if show_prompt and record.prompt is not None:
-        print(f"--- prompt\n{_prompt_text(answer)}\n--- raw answer\n{record.raw}\n--- shown", file=sys.stderr)
+    flight = record.flight
+    if show_prompt and flight is not None:
+        print(f"--- prompt\n{_prompt_text(flight)}\n--- raw answer\n{flight.raw}\n--- shown", file=sys.stderr)
     if isinstance(outcome, Ghost):
         print(outcome.insert)
     else:
         print(f"nothing to show: {outcome.reason.value} {outcome.detail}".rstrip(), file=sys.stderr)
     for stage in record.stages:
         print(f"{stage.ms:9.1f} ms  {stage.name:<9} {stage.detail}".rstrip(), file=sys.stderr)
-    if record.filters or record.rule:
-        changed = ", ".join([*([f"stopped by: {record.rule}"] if record.rule else []), *record.filters])
+    if flight is not None and (flight.filters or flight.rule):
+        changed = ", ".join([*([f"stopped by: {flight.rule}"] if flight.rule else []), *flight.filters])
         print(f"{'':13}{changed}", file=sys.stderr)
 
 
-def _prompt_text(answer: Answer) -> str:
+def _prompt_text(flight: Flight) -> str:
     from qwen_lsp.core.model import Route
     from qwen_lsp.core.prompt import fim_text, partial_messages
 
-    record = answer.record
-    if record.prompt is None or record.service is None:
-        return ""
-    if record.service.route is Route.FIM:
-        return fim_text(record.prompt)
-    return "\n".join(f"[{message['role']}]\n{message['content']}" for message in partial_messages(record.prompt))
+    if flight.service.route is Route.FIM:
+        return fim_text(flight.prompt)
+    return "\n".join(f"[{message['role']}]\n{message['content']}" for message in partial_messages(flight.prompt))
 
 
 def _rounded(ms: float | None) -> float | None:

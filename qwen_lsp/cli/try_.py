@@ -220,8 +220,8 @@ def summary(answer: Answer, service: Service) -> str:
 
     record = answer.record
     parts = [f"{service.provider} · {service.model} · {ROUTES[service.route.value]}"]
-    if record.first_token_ms is not None and record.generation_ms is not None:
-        tokens = record.usage.completion if record.usage else record.pieces
+    if record.flight and record.first_token_ms is not None and record.generation_ms is not None:
+        tokens = record.flight.usage.completion if record.flight.usage else record.flight.pieces
         seconds = (record.generation_ms - record.first_token_ms) / 1000
         parts.append(f"first token after {record.first_token_ms / 1000:.2f} s")
         parts.append(f"{tokens} tokens" + (f", {tokens / seconds:.0f} a second" if seconds > 0.01 else ""))

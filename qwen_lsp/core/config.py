@@ -91,6 +91,13 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         Annotated[int, msgspec.Meta(ge=0, le=10_000)] | Literal["auto"],
         _described("Milliseconds of rest before the model is asked; `auto` chooses."),
     ] = "auto"
+    prefetch: Annotated[
+        bool | Literal["auto"],
+        _described(
+            "Ask for what follows a suggestion while it is shown. `auto`: with the embedded model only, where it costs "
+            "nothing."
+        ),
+    ] = "auto"
     completion_fallback: Annotated[
         Literal["auto", "on", "off"],
         _described(
@@ -286,8 +293,10 @@ def _camel(name: str) -> str:
 
 def _from_text(text: str, default: object) -> object:
     """An environment variable's text as the JSON-like value its setting is likely to want."""
+    if (word := {"true": True, "false": False}.get(text.lower())) is not None:
+        return word
     if isinstance(default, bool):
-        return {"1": True, "true": True, "0": False, "false": False}.get(text.lower(), text)
+        return {"1": True, "0": False}.get(text, text)
     if isinstance(default, list):
         return [part.strip() for part in text.split(",") if part.strip()]
     if isinstance(default, str) and default != "auto":

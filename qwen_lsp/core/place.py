@@ -6,6 +6,8 @@ where the text contains that too; so nothing is doubled, and nothing is lost.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qwen_lsp.core.gate import only_closers, rest_of_line
 from qwen_lsp.core.model import Ghost, Request
 
@@ -28,6 +30,15 @@ def place(text: str, request: Request, *, source: str = "model") -> Ghost | None
     replaced = line[start:end]
     shown_by = insert if insert.startswith(replaced) else replaced + insert
     return Ghost(line=request.line, start=start, end=end, insert=insert, filter=shown_by, source=source)
+
+
+def after_accepting(request: Request, ghost: Ghost) -> Request:
+    """The request that an editor makes right after a ghost was accepted."""
+    lines = request.snapshot.lines
+    line = lines[ghost.line]
+    *above, last = (line[: ghost.start] + ghost.insert).split("\n")
+    now = (*lines[: ghost.line], *(f"{text}\n" for text in above), last + line[ghost.end :], *lines[ghost.line + 1 :])
+    return Request(replace(request.snapshot, lines=now), ghost.line + len(above), len(last))
 
 
 def fitted(text: str, rest: str, column: int) -> tuple[str, int]:

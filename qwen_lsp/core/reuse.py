@@ -16,6 +16,8 @@ from qwen_lsp.core.context import Window
 ENTRIES = 250
 LIFETIME = 300.0
 """Seconds an answer is kept."""
+REJECTED_AFTER = 4
+"""Code points that a person types instead of an answer before it counts as rejected: a slip is taken back sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,7 @@ class Place:
 
     def typed_since(self, earlier: Place) -> str | None:
         """What has been typed from an earlier place to this one; None when anything else has changed."""
-        if (self.uri, self.service) != (earlier.uri, earlier.service):
-            return None
-        if self.window.suffix != earlier.window.suffix:
+        if self.window.suffix != earlier.window.suffix or (self.uri, self.service) != (earlier.uri, earlier.service):
             return None
         # The window's beginning moves in steps: leave out the lines that only one of the two has.
         moved = self.window.first - earlier.window.first
@@ -42,26 +42,45 @@ class Place:
         return now[len(then) :]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A finished answer, and whether it was asked for before anyone wanted it."""
+
+    text: str
+    prefetched: bool = False
+
+
 class Reuse:
     """Finished answers by place; an empty answer is remembered too, so that nobody asks again at once."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._answers: TTLCache[Place, str] = TTLCache(ENTRIES, LIFETIME, timer=clock)
+        self._answers: TTLCache[Place, Known] = TTLCache(ENTRIES, LIFETIME, timer=clock)
 
-    def put(self, place: Place, answer: str) -> None:
+    def put(self, place: Place, known: Known) -> None:
         """Keeps a polished answer."""
-        self._answers[place] = answer
+        self._answers[place] = known
 
-    def rest(self, place: Place) -> str | None:
+    def rest(self, place: Place) -> Known | None:
         """What is left of an answer that fits here, "" where none is wanted; None when nothing fits.
 
         The longest rest wins: it has the most to say.
         """
         exact = self._answers.get(place)
-        if exact is not None:
+        if exact is not None and exact.text:
             return exact
-        rests = (remainder(answer, place.typed_since(earlier)) for earlier, answer in self._answers.items())
-        return max((rest for rest in rests if rest), key=len, default=None)
+        best = exact
+        for earlier, known in self._answers.items():
+            rest = remainder(known.text, place.typed_since(earlier))
+            if rest and (best is None or len(rest) > len(best.text)):
+                best = Known(rest, known.prefetched)
+        return best
+
+    def reject(self, place: Place) -> None:
+        """Drops the answers that the person has typed something else for."""
+        for earlier, known in list(self._answers.items()):
+            typed = place.typed_since(earlier)
+            if typed is not None and is_rejection(known.text, typed):
+                del self._answers[earlier]
 
     def forget(self, uri: str) -> None:
         """Drops what is kept for a document."""
@@ -74,6 +93,15 @@ def remainder(answer: str, typed: str | None) -> str | None:
     if typed is None or not answer.startswith(typed):
         return None
     return answer[len(typed) :]
+
+
+def is_rejection(answer: str, typed: str) -> bool:
+    """Whether enough was typed that is not in the answer to say that it is not wanted."""
+    if not answer or answer.startswith(typed) or typed.startswith(answer):
+        return False
+    agreed = next(at for at, (one, other) in enumerate(zip(answer, typed, strict=False)) if one != other)
+    instead = typed[agreed:]
+    return len(instead) >= REJECTED_AFTER or "\n" in instead
 
 
 def _without_lines(text: str, count: int) -> str | None:

@@ -5,6 +5,7 @@ Asks no one twice for what it knows, and never raises for an ordinary failure: n
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from qwen_lsp.core.dialects.errors import POLICIES
 from qwen_lsp.core.gate import file_name, gate
 from qwen_lsp.core.model import (
     BackendError,
+    Ghost,
     Kind,
     Notice,
     Outcome,
@@ -24,24 +26,27 @@ from qwen_lsp.core.model import (
     Request,
     Service,
     Skip,
+    Snapshot,
     Trigger,
 )
+from qwen_lsp.core.place import after_accepting
 from qwen_lsp.core.place import place as placed
 from qwen_lsp.core.polish import worth_showing
 from qwen_lsp.core.prompt import SERVER_STOPS
-from qwen_lsp.core.reuse import Place, Reuse
+from qwen_lsp.core.reuse import Known, Place, Reuse
+from qwen_lsp.core.rhythm import Rhythm
 from qwen_lsp.core.scene import Scene, scene
 from qwen_lsp.engine.flight import Flight
 from qwen_lsp.engine.ports import Backend
 from qwen_lsp.engine.record import Answer, Record
-from qwen_lsp.engine.scheduler import Landing, Scheduler
+from qwen_lsp.engine.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
-_REST = 0.075
-"""Seconds without a key before a service is asked while somebody types."""
-_REST_LOCAL = 0.15
-"""The same for the embedded model, whose time is the person's own processor's."""
+WIRE_LIMIT, WIRE_LIMIT_LOCAL = 2, 1
+"""Generations on the wire at once. A local server has one model to share: two at once make both late."""
+PREFETCH_AFTER = 0.05
+"""Seconds that a suggestion is shown before the state after accepting it is asked for."""
 
 
 class Engine:
@@ -61,7 +66,11 @@ class Engine:
         self._on_notice = on_notice
         self._scheduler = Scheduler()
         self._reuse = Reuse(clock)
+        self._rhythm = Rhythm()
+        self._prefetching: asyncio.TimerHandle | None = None
         self._cooling: tuple[float, str] | None = None
+        self.prefetched = self.prefetch_hits = 0
+        """How often the state after a suggestion was asked for, and how often that was wanted."""
 
     async def complete(self, request: Request, *, on_text: Callable[[str], None] | None = None) -> Answer:
         """Answers a request. `on_text` hears the text so far, each time from its beginning.
@@ -69,7 +78,13 @@ class Engine:
         Raises nothing but CancelledError.
         """
         record = Record(self._clock)
+        if request.trigger is Trigger.AUTOMATIC:
+            self._rhythm.key(self._clock())
+        self._stop_prefetch()
         outcome = await self._outcome(request, record, on_text)
+        if isinstance(outcome, Ghost):
+            self._rhythm.wanted()
+            self._prefetch_after(request, outcome, record.service)
         logger.info(record.line(outcome))
         return Answer(outcome, record)
 
@@ -86,13 +101,16 @@ class Engine:
 
         With `linger` an embedded model stays loaded for the next editor: right after an orderly goodbye.
         """
+        self._stop_prefetch()
         await self._scheduler.close()
         await self._backend.close(linger=linger)
 
     async def _outcome(self, request: Request, record: Record, on_text: Callable[[str], None] | None) -> Outcome:
+        uri = request.snapshot.uri
         skip = gate(request, self._settings) or self._cooling_down(request)
         record.stage("gate", skip.reason.value if skip else "")
         if skip:
+            self._scheduler.supersede(uri)
             return skip
         try:
             service = record.service = await self._backend.service()
@@ -100,28 +118,32 @@ class Engine:
             record.stage("provider", error.kind.value)
             return self._failed(error)
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
-        around = window(request, budget(service))
-        surroundings = scene(around, request.snapshot.language, service.route)
-        here = Place(request.snapshot.uri, f"{service.base_url} {service.model} {service.route.value}", around)
-        record.stage("context", f"{len(around.prefix)}+{len(around.suffix)} characters")
+        here, around = _place(request, service)
+        record.stage("context", f"{len(here.window.prefix)}+{len(here.window.suffix)} characters")
         known = self._reuse.rest(here)
-        record.stage("reuse", "hit" if known is not None else "miss")
+        record.stage("reuse", "hit" if known else "miss")
         # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
-        if known or (known is not None and request.trigger is Trigger.AUTOMATIC):
-            return self._shown(known, request, surroundings, record, "cache")
+        if known and (known.text or request.trigger is Trigger.AUTOMATIC):
+            self._scheduler.supersede(uri)
+            self.prefetch_hits += known.prefetched
+            return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
+        self._reuse.reject(here)
         landing = await self._scheduler.landing(
             here,
-            lambda: self._launch(here, surroundings, service, request),
-            delay=self._delay(request, service),
+            lambda: self._launch(here, around, service, request.snapshot),
+            delay=lambda: self._delay(request),
+            limit=_wire_limit(service),
             on_text=on_text,
         )
         if landing is None:
             record.stage("model", Reason.SUPERSEDED.value)
             return Skip(Reason.SUPERSEDED)
-        _note(landing, record)
+        record.flight = landing.flight
+        record.stage("model", "adopted" if landing.adopted else (landing.flight.rule or landing.flight.finish or ""))
         if landing.flight.error is not None:
             return Skip(Reason.ERROR, landing.flight.error.message)
-        return self._shown(landing.rest, request, surroundings, record, "flight" if landing.adopted else "model")
+        landing.flight.shown = True
+        return self._shown(landing.rest, request, around, record, "flight" if landing.adopted else "model")
 
     def _shown(self, text: str, request: Request, around: Scene, record: Record, source: str) -> Outcome:
         """A polished text as a ghost, or why it is not worth one."""
@@ -131,26 +153,59 @@ class Engine:
         return skip or ghost or Skip(Reason.FILTERED, "only what already follows")
 
     def _launch(
-        self, here: Place, around: Scene, service: Service, request: Request
+        self, here: Place, around: Scene, service: Service, snapshot: Snapshot, *, background: bool = False
     ) -> tuple[Flight, Coroutine[Any, Any, None]]:
         prompt = Prompt(
             prefix=here.window.prefix,
             suffix=here.window.suffix,
-            language=request.snapshot.language,
-            path=file_name(request.snapshot.uri),
+            language=snapshot.language,
+            path=file_name(snapshot.uri),
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,
             stop=SERVER_STOPS,
         )
-        flight = Flight(here, around, service, prompt, self._clock)
+        flight = Flight(here, around, service, prompt, self._clock, background=background)
+        if not background:
+            self._rhythm.asked()
         return flight, self._fly(flight)
 
     async def _fly(self, flight: Flight) -> None:
+        flight.on_settled = self._landed
         await flight.run(self._backend.generate(flight.service, flight.prompt))
+
+    def _landed(self, flight: Flight) -> None:
+        """A flight has settled: what it says is kept, and what it took is learned from."""
         if flight.error is not None:
             self._failed(flight.error)
-        elif not flight.abandoned:
-            self._reuse.put(flight.place, flight.polished.text)
+            return
+        if flight.first_text is not None and not flight.background:
+            self._rhythm.answered(flight.first_text - flight.started)
+        if not flight.abandoned:
+            self._reuse.put(flight.place, Known(flight.polished.text, prefetched=flight.background))
+        elif not (flight.background or flight.shown):
+            self._rhythm.unwanted()
+
+    def _prefetch_after(self, request: Request, ghost: Ghost, service: Service | None) -> None:
+        """Asks in the background for what would follow if the ghost were accepted."""
+        wanted = self._settings.prefetch
+        if service is None or not (service.is_local if wanted == "auto" else wanted):
+            return
+        loop = asyncio.get_running_loop()
+        self._prefetching = loop.call_later(PREFETCH_AFTER, self._prefetch, after_accepting(request, ghost), service)
+
+    def _prefetch(self, request: Request, service: Service) -> None:
+        here, around = _place(request, service)
+        if gate(request, self._settings) or self._cooling_down(request) or self._reuse.rest(here):
+            return
+        if self._scheduler.background(
+            here, lambda: self._launch(here, around, service, request.snapshot, background=True)
+        ):
+            self.prefetched += 1
+
+    def _stop_prefetch(self) -> None:
+        if self._prefetching is not None:
+            self._prefetching.cancel()
+            self._prefetching = None
 
     def _failed(self, error: BackendError) -> Skip:
         """Leaves the service alone for as long as its failure asks for, and tells the person what they have to mend."""
@@ -174,22 +229,23 @@ class Engine:
             return None
         return Skip(Reason.COOLING_DOWN, message)
 
-    def _delay(self, request: Request, service: Service) -> float:
+    def _delay(self, request: Request) -> float:
+        """Seconds to rest before asking for a place where nothing known fits."""
         if request.trigger is Trigger.INVOKED:
             return 0.0
         if self._settings.debounce != "auto":
             return self._settings.debounce / 1000
-        return _REST_LOCAL if service.is_local else _REST
+        if not request.snapshot.lines[request.line][: request.column].strip():
+            return 0.0  # a new line: the thought before it is complete
+        return self._rhythm.rest(self._clock())
 
 
-def _note(landing: Landing, record: Record) -> None:
-    """What the flight knows about itself, for the record."""
-    flight = landing.flight
-    record.prompt, record.raw, record.rule = flight.prompt, flight.raw, flight.rule
-    record.filters, record.finish, record.usage = flight.filters, flight.finish, flight.usage
-    record.pieces = flight.pieces
-    if flight.first_text is not None:
-        record.first_token_ms = (flight.first_text - flight.started) * 1000
-    if flight.ended is not None:
-        record.generation_ms = (flight.ended - flight.started) * 1000
-    record.stage("model", "adopted" if landing.adopted else (flight.rule or flight.finish or ""))
+def _place(request: Request, service: Service) -> tuple[Place, Scene]:
+    """Where a request asks this service, and what stands around it."""
+    around = window(request, budget(service))
+    asked = f"{service.base_url} {service.model} {service.route.value}"
+    return Place(request.snapshot.uri, asked, around), scene(around, request.snapshot.language, service.route)
+
+
+def _wire_limit(service: Service) -> int:
+    return WIRE_LIMIT_LOCAL if service.is_local else WIRE_LIMIT

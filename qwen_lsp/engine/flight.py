@@ -16,28 +16,45 @@ from qwen_lsp.core.scene import Scene
 from qwen_lsp.core.stop import Stopper
 from qwen_lsp.engine.ports import Generation
 
+LATENCY_TARGET = 0.25
+"""Seconds after which whole lines are shown although more may come: a person notices a longer wait."""
+
 
 class Flight:
     """One streamed answer. Settled means that its text, or its error, will not change any more."""
 
-    def __init__(
-        self, place: Place, scene: Scene, service: Service, prompt: Prompt, clock: Callable[[], float]
+    def __init__(  # noqa: PLR0913 - what a generation is of
+        self,
+        place: Place,
+        scene: Scene,
+        service: Service,
+        prompt: Prompt,
+        clock: Callable[[], float],
+        *,
+        background: bool = False,
     ) -> None:
         self.place = place
         self.service = service
         self.prompt = prompt
+        self.background = background
+        """Asked for before anyone wanted it: it yields to whoever does."""
         self.settled = False
         self.abandoned = False
         """Stopped before it had said enough: its text is a part, and not to be kept."""
+        self.shown = False
+        """Something of it has been given to the editor: the rest will be wanted."""
         self.error: BackendError | None = None
         self.finish: str | None = None
         self.usage: Usage | None = None
+        """Known once the stream has ended, a moment after the flight has settled."""
         self.pieces = 0
         """Deltas with text: the tokens generated, where a service streams token by token."""
         self.started = clock()
         self.first_text: float | None = None
         self.ended: float | None = None
         self.waiting: set[asyncio.Event] = set()
+        self.on_settled: Callable[[Flight], None] = lambda _flight: None
+        """Called once, before any waiter hears of it."""
         self._scene = scene
         self._stopper = Stopper(scene)
         self._clock = clock
@@ -53,6 +70,12 @@ class Flight:
     def rule(self) -> str | None:
         """The stop rule that ended it, if one did."""
         return self._stopper.rule
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The names of all that changed what the model wrote, in order."""
+        opened = self._stopper.opening
+        return (*(opened.names if opened else ()), *self.polished.changed)
 
     @property
     def polished(self) -> Polished:
@@ -72,11 +95,16 @@ class Flight:
             return ""
         return remainder(text, typed)
 
-    @property
-    def filters(self) -> tuple[str, ...]:
-        """The names of all that changed what the model wrote, in order."""
-        opened = self._stopper.opening
-        return (*(opened.names if opened else ()), *self.polished.changed)
+    def early(self, place: Place) -> str:
+        """Whole lines that can be shown at a place before the flight has settled; "" when it is not time for them.
+
+        The rest is for the next request.
+        """
+        if self._clock() - self.started < LATENCY_TARGET:
+            return ""
+        whole = self._stopper.text.rpartition("\n")[0]
+        rest = remainder(polish(whole, self._scene).text, place.typed_since(self.place)) if whole.strip() else None
+        return rest if rest and rest.strip() else ""
 
     async def run(self, generation: Generation) -> None:
         """Takes the stream until the stop rules, the service or `stop` end it. Never raises."""
@@ -86,21 +114,27 @@ class Flight:
         try:
             async for delta in generation:
                 self.usage = delta.usage or self.usage
-                self.finish = delta.finish or self.finish
-                if delta.text and self._took_enough(delta.text):
+                self.finish = self.finish or delta.finish
+                if delta.text and not self.settled:
+                    self._take(delta.text)
+                if self._stopper.rule is not None:
                     generation.stop()
                     break
-            if not self.abandoned:
+                if self.finish and not self.settled:
+                    # What is left of the stream is the bill; nobody waits for that.
+                    self._stopper.end()
+                    self._settle()
+            if not (self.abandoned or self.settled):
                 self._stopper.end()
         except BackendError as error:
-            self.error = error
+            # An error after the model has finished takes nothing away from what it wrote.
+            self.error = None if self.settled else error
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not leave a request without its reply
             name = type(fault).__name__
             self.error = BackendError(Kind.PROTOCOL, f"qwen-lsp failed inside ({name}); please report it")
         finally:
-            self.ended = self._clock()
-            self.settled = True
-            self._wake()
+            if not self.settled:
+                self._settle()
 
     def stop(self) -> None:
         """Nobody needs it any more."""
@@ -109,13 +143,18 @@ class Flight:
             if self._generation is not None:
                 self._generation.stop()
 
-    def _took_enough(self, text: str) -> bool:
+    def _take(self, text: str) -> None:
         if self.first_text is None:
             self.first_text = self._clock()
         self.pieces += 1
-        enough = self._stopper.feed(text)
+        self._stopper.feed(text)
         self._wake()
-        return enough
+
+    def _settle(self) -> None:
+        self.ended = self._clock()
+        self.settled = True
+        self.on_settled(self)
+        self._wake()
 
     def _wake(self) -> None:
         for event in self.waiting:

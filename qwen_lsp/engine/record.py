@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from qwen_lsp.core.model import Ghost, Outcome, Prompt, Service, Usage
+from qwen_lsp.core.model import Ghost, Outcome, Service
+from qwen_lsp.engine.flight import Flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +23,13 @@ class Stage:
 
 @dataclass(slots=True)
 class Record:
-    """The way of one request. `raw` is what the model wrote, `filters` what changed it."""
+    """The way of one request."""
 
     clock: Callable[[], float]
     stages: list[Stage] = field(default_factory=list)
     service: Service | None = None
-    prompt: Prompt | None = None
-    raw: str = ""
-    rule: str | None = None
-    filters: tuple[str, ...] = ()
-    finish: str | None = None
-    usage: Usage | None = None
-    pieces: int = 0
-    first_token_ms: float | None = None
-    generation_ms: float | None = None
+    flight: Flight | None = None
+    """The generation that gave the answer; it may still be learning what it cost."""
     _last: float = field(init=False)
     _began: float = field(init=False)
 
@@ -47,6 +41,18 @@ class Record:
         now = self.clock()
         self.stages.append(Stage(name, (now - self._last) * 1000, detail))
         self._last = now
+
+    @property
+    def first_token_ms(self) -> float | None:
+        """From the start of the generation to its first text."""
+        flight = self.flight
+        return None if flight is None or flight.first_text is None else (flight.first_text - flight.started) * 1000
+
+    @property
+    def generation_ms(self) -> float | None:
+        """From the start of the generation until it had said enough."""
+        flight = self.flight
+        return None if flight is None or flight.ended is None else (flight.ended - flight.started) * 1000
 
     @property
     def total_ms(self) -> float:

@@ -2,7 +2,7 @@
 
 One request a document is current: a newer one at another place supersedes it, since editors such as Neovim and Helix
 never take their requests back. A flight that nobody waits for is given a short grace, in which the next key usually
-takes it over, and is then stopped.
+takes it over, and is then stopped. No more flights than a service takes are on the wire; background ones yield.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from qwen_lsp.core.reuse import Place
 from qwen_lsp.engine.flight import Flight
@@ -18,6 +18,9 @@ from qwen_lsp.engine.flight import Flight
 GRACE = 0.5
 """Seconds a flight goes on without a waiter. VS Code takes a request back at each key and asks again 50 ms later;
 Neovim asks 200 ms after the last key."""
+
+Launch: TypeAlias = Callable[[], "tuple[Flight, Coroutine[Any, Any, None]]"]
+"""Makes a flight and the coroutine that runs it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -31,7 +34,7 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A flight that has an answer for a place, and what is left of it there."""
+    """A flight that has an answer for a place, and what there is of it."""
 
     flight: Flight
     rest: str
@@ -51,28 +54,34 @@ class Scheduler:
     async def landing(
         self,
         place: Place,
-        launch: Callable[[], tuple[Flight, Coroutine[Any, Any, None]]],
+        launch: Launch,
         *,
-        delay: float,
+        delay: Callable[[], float],
+        limit: int,
         on_text: Callable[[str], None] | None = None,
     ) -> Landing | None:
-        """The answer for a place, after `delay` seconds of rest if nothing in flight fits; None when superseded.
+        """The answer for a place; None when superseded. A flight with an error is returned as it is.
 
-        `launch` makes a flight and the coroutine that runs it. A flight with an error is returned as it is.
+        Where nothing in flight fits, a new flight starts after `delay()` seconds without a newer request, and when
+        fewer than `limit` are on the wire.
         """
         waiter = Waiter(place)
-        self._supersede(place)
+        self.supersede(place.uri, but=place)
         self._waiters.add(waiter)
         started: Flight | None = None
+        rested = False
         try:
             while not (waiter.superseded or self._closed):
                 flight = self._fitting(place)
-                if flight is None and delay > 0:
-                    await self._pause(waiter, delay)
-                    delay = 0
-                    continue
                 if flight is None:
-                    flight = started = self._start(*launch())
+                    if not rested and (seconds := delay()) > 0:
+                        await self._rest(waiter, seconds)
+                    elif self._has_room(place, limit):
+                        started = self._start(*launch())
+                    else:
+                        await _pause(waiter, GRACE)
+                    rested = True
+                    continue
                 rest = await self._wait(waiter, flight, on_text)
                 if rest is not None:
                     return Landing(flight, rest, adopted=flight is not started)
@@ -80,12 +89,23 @@ class Scheduler:
         finally:
             self._waiters.discard(waiter)
 
-    def drop(self, uri: str) -> None:
-        """The document has gone: its waiters are released, its flights stopped."""
+    def background(self, place: Place, launch: Launch) -> bool:
+        """Starts a flight that nobody waits for yet, if nothing else is on the wire; whether it did."""
+        if self._closed or self._live() or self._fitting(place):
+            return False
+        self._start(*launch())
+        return True
+
+    def supersede(self, uri: str, *, but: Place | None = None) -> None:
+        """Releases whoever waits for this document, except at the same place."""
         for waiter in self._waiters:
-            if waiter.place.uri == uri:
+            if waiter.place.uri == uri and waiter.place != but:
                 waiter.superseded = True
                 waiter.wake.set()
+
+    def drop(self, uri: str) -> None:
+        """The document has gone: its waiters are released, its flights stopped."""
+        self.supersede(uri)
         for flight in self._flights:
             if flight.place.uri == uri:
                 flight.stop()
@@ -100,11 +120,8 @@ class Scheduler:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _supersede(self, place: Place) -> None:
-        for waiter in self._waiters:
-            if waiter.place.uri == place.uri and waiter.place != place:
-                waiter.superseded = True
-                waiter.wake.set()
+    def _live(self) -> list[Flight]:
+        return [flight for flight in self._flights if not (flight.settled or flight.abandoned)]
 
     def _fitting(self, place: Place) -> Flight | None:
         """The newest flight that has, or may yet have, an answer for the place."""
@@ -113,10 +130,17 @@ class Scheduler:
                 return flight
         return None
 
+    def _has_room(self, place: Place, limit: int) -> bool:
+        """Whether one more flight may start; stops those that nobody waits for, as far as they are in the way."""
+        for flight in self._live():
+            if not flight.waiting and (flight.background or flight.place.uri == place.uri):
+                flight.stop()
+        for flight in self._live():
+            if not flight.waiting and len(self._live()) >= limit:
+                flight.stop()
+        return len(self._live()) < limit
+
     def _start(self, flight: Flight, run: Coroutine[Any, Any, None]) -> Flight:
-        for other in self._flights:
-            if other.place.uri == flight.place.uri and not other.waiting:
-                other.stop()
         task = asyncio.ensure_future(run)
         self._flights.append(flight)
         self._tasks.add(task)
@@ -126,9 +150,18 @@ class Scheduler:
     def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._flights.remove(flight)
+        for waiter in self._waiters:
+            waiter.wake.set()
+
+    async def _rest(self, waiter: Waiter, seconds: float) -> None:
+        """Lets this time pass, unless the waiter is superseded."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        while not (waiter.superseded or self._closed) and (left := until - clock()) > 0:
+            await _pause(waiter, left)
 
     async def _wait(self, waiter: Waiter, flight: Flight, on_text: Callable[[str], None] | None) -> str | None:
-        """What the flight has for the waiter once it is settled; None when superseded or it went another way."""
+        """What the flight has for the waiter, when it is settled or late; None when it does not fit, or superseded."""
         flight.waiting.add(waiter.wake)
         try:
             while not (waiter.superseded or self._closed):
@@ -137,26 +170,29 @@ class Scheduler:
                     return rest if flight.error is None else ""
                 if rest is None:
                     return None
-                if rest and on_text is not None:
+                if on_text is not None:
                     on_text(rest)
+                elif early := flight.early(waiter.place):
+                    return early
                 await waiter.wake.wait()
                 waiter.wake.clear()
             return None
         finally:
             flight.waiting.discard(waiter.wake)
-            if not flight.waiting and not flight.settled:
-                asyncio.get_running_loop().call_later(GRACE, self._stop_if_alone, flight)
+            if not (flight.waiting or flight.settled):
+                asyncio.get_running_loop().call_later(GRACE, _stop_if_alone, flight)
 
-    @staticmethod
-    def _stop_if_alone(flight: Flight) -> None:
-        if not flight.waiting:
-            flight.stop()
 
-    @staticmethod
-    async def _pause(waiter: Waiter, delay: float) -> None:
-        try:
-            async with asyncio.timeout(delay):
-                await waiter.wake.wait()
-        except TimeoutError:
-            return
-        waiter.wake.clear()
+def _stop_if_alone(flight: Flight) -> None:
+    if not (flight.waiting or flight.shown):
+        flight.stop()
+
+
+async def _pause(waiter: Waiter, seconds: float) -> None:
+    """Rests until something happens, at most this long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await waiter.wake.wait()
+    except TimeoutError:
+        return
+    waiter.wake.clear()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_lsp.core.context import Budget, window
-from qwen_lsp.core.reuse import LIFETIME, Place, Reuse
+from qwen_lsp.core.reuse import LIFETIME, Known, Place, Reuse, is_rejection
 from tests.marks import at
 
 SIZE = Budget(600, 80)
@@ -19,7 +20,7 @@ def here(text: str, *, service: str = "model", size: Budget = SIZE) -> Place:
 
 def knowing(text: str, answer: str) -> Reuse:
     reuse = Reuse(lambda: 0.0)
-    reuse.put(here(text), answer)
+    reuse.put(here(text), Known(answer))
     return reuse
 
 
@@ -33,7 +34,7 @@ def test_what_was_typed_of_an_answer_leaves_the_rest_of_it(
     """After typing any beginning of an answer the rest of it is known (invariant 6)."""
     typed = data.draw(st.integers(0, len(answer) - 1))
     reuse = knowing(f"{before}█{after}", answer)
-    assert reuse.rest(here(f"{before}{answer[:typed]}█{after}")) == answer[typed:]
+    assert reuse.rest(here(f"{before}{answer[:typed]}█{after}")) == Known(answer[typed:])
 
 
 def test_the_rest_is_found_after_the_window_has_moved() -> None:
@@ -44,7 +45,7 @@ def test_the_rest_is_found_after_the_window_has_moved() -> None:
     typed = "".join(answer.splitlines(keepends=True)[:12])
     later = here(before + typed + "█")
     assert later.window.first > here(before + "█").window.first
-    assert reuse.rest(later) == answer[len(typed) :]
+    assert reuse.rest(later) == Known(answer[len(typed) :])
 
 
 def test_another_text_has_no_rest() -> None:
@@ -60,22 +61,43 @@ def test_another_text_has_no_rest() -> None:
 def test_backspacing_to_the_place_of_an_answer_finds_it_again() -> None:
     """A person who types on and goes back sees the same text again."""
     reuse = knowing("x = █\n", "1 + 2")
-    assert reuse.rest(here("x = 1 █\n")) == "+ 2"
-    assert reuse.rest(here("x = █\n")) == "1 + 2"
+    assert reuse.rest(here("x = 1 █\n")) == Known("+ 2")
+    assert reuse.rest(here("x = █\n")) == Known("1 + 2")
 
 
 def test_an_empty_answer_is_remembered_for_its_place_only() -> None:
     """Where the model had nothing to add nobody asks again, but one key further they may."""
     reuse = knowing("x = █\n", "")
-    assert reuse.rest(here("x = █\n")) == ""
+    assert reuse.rest(here("x = █\n")) == Known("")
     assert reuse.rest(here("x = 1█\n")) is None
+
+
+def test_a_slip_leaves_the_answer_and_going_on_rejects_it() -> None:
+    """A wrong key is taken back a moment later; who types on wants something else."""
+    reuse = knowing("x = █\n", "compute()")
+    reuse.reject(here("x = comq█\n"))
+    assert reuse.rest(here("x = com█\n")) == Known("pute()")
+    reuse.reject(here("x = compare(█\n"))
+    assert reuse.rest(here("x = com█\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "typed", "rejected"),
+    [
+        ("abcdef", "abc", False), ("abc", "abcdef", False), ("abc", "xyz", False), ("abc", "abxyz", False),
+        ("abc", "wxyz", True), ("abc", "x\n", True), ("", "wxyz", False),
+    ],
+)  # fmt: skip
+def test_only_something_else_is_a_rejection(answer: str, typed: str, rejected: bool) -> None:  # noqa: FBT001 - a column
+    """Typing the answer, or on behind it, is none; neither is a slip."""
+    assert is_rejection(answer, typed) is rejected
 
 
 def test_answers_grow_old() -> None:
     """After five minutes an answer is forgotten."""
     now = 0.0
     reuse = Reuse(lambda: now)
-    reuse.put(here("x = █\n"), "1")
+    reuse.put(here("x = █\n"), Known("1"))
     now = LIFETIME + 1
     assert reuse.rest(here("x = █\n")) is None
 

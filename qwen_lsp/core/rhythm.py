@@ -1,0 +1,68 @@
+"""How long to rest before asking: from the typist's own rhythm and the service's own speed. Knows no clock.
+
+Waiting saves a request only when the next key comes before the wait is over, and costs time at every other key. What
+was asked too early is not lost (the next key takes the generation over), so the rest is short, and none where the
+service is slower than the typist: by the time it has anything to say, it is known whether it was wanted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+SAMPLES = 20
+LONGEST_GAP = 1.0
+"""Seconds: a longer pause is thinking, and no part of the rhythm."""
+USUAL_GAP = 0.15
+"""Seconds between keys of a practised typist, until this one's are known."""
+LONGEST_REST = 0.3
+PATIENCE = 0.75
+"""Seconds after which one request is let through although the keys keep coming."""
+
+
+@dataclass(slots=True)
+class Rhythm:
+    """The keys of one person, and the answers of one service. Seconds; `now` only has to be monotonic."""
+
+    _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    _last_key: float | None = None
+    _latency: float | None = None
+    _misses: int = 0
+    _unasked_since: float | None = None
+
+    def key(self, now: float) -> None:
+        """A key was typed: the editor asked by itself."""
+        if self._last_key is not None and 0 < now - self._last_key < LONGEST_GAP:
+            self._gaps.append(now - self._last_key)
+        self._last_key = now
+
+    def answered(self, latency: float) -> None:
+        """A generation had its first text after this long."""
+        self._latency = latency if self._latency is None else 0.7 * self._latency + 0.3 * latency
+
+    def wanted(self) -> None:
+        """An answer was shown."""
+        self._misses = 0
+
+    def unwanted(self) -> None:
+        """A generation ended without anything of it having been shown: the person had typed something else."""
+        self._misses += 1
+
+    def asked(self) -> None:
+        """A request has gone out."""
+        self._unasked_since = None
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two keys, usually: the median, which a few pauses do not move."""
+        return sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else USUAL_GAP
+
+    def rest(self, now: float) -> float:
+        """Seconds without a key after which to ask, where nothing known fits."""
+        if self._unasked_since is None:
+            self._unasked_since = now
+        if now - self._unasked_since >= PATIENCE:
+            return 0.0
+        # The more answers in a row were of no use, the longer: up to resting till the typist pauses.
+        factor = min(0.5 + 0.25 * self._misses, 1.5)
+        return min(max(factor * self.gap - (self._latency or 0.0), 0.0), LONGEST_REST)
