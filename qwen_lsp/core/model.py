@@ -213,6 +213,8 @@ class Reason(Enum):
     """No provider is set up."""
     COOLING_DOWN = "cooling-down"
     """The service failed a moment ago and is left alone for a while."""
+    RATE_LIMITED = "rate-limited"
+    """Another request would exceed the rate that the service has shown to allow; a moment later there is room again."""
     ERROR = "error"
     """The service failed."""
     SUPERSEDED = "superseded"

@@ -15,9 +15,11 @@ LONGEST_GAP = 1.0
 """Seconds: a longer pause is thinking, and no part of the rhythm."""
 USUAL_GAP = 0.15
 """Seconds between keys of a practised typist, until this one's are known."""
-LONGEST_REST = 0.3
+LONGEST_REST = 0.4
 PATIENCE = 0.75
 """Seconds after which one request is let through although the keys keep coming."""
+FLOW = 0.25
+"""Seconds: with shorter gaps the next key is likely to come before an answer that is still being written."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,6 @@ class Rhythm:
     _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     _last_key: float | None = None
     _latency: float | None = None
-    _misses: int = 0
     _unasked_since: float | None = None
 
     def key(self, now: float) -> None:
@@ -40,14 +41,6 @@ class Rhythm:
         """A generation had its first text after this long."""
         self._latency = latency if self._latency is None else 0.7 * self._latency + 0.3 * latency
 
-    def wanted(self) -> None:
-        """An answer was shown."""
-        self._misses = 0
-
-    def unwanted(self) -> None:
-        """A generation ended without anything of it having been shown: the person had typed something else."""
-        self._misses += 1
-
     def asked(self) -> None:
         """A request has gone out."""
         self._unasked_since = None
@@ -57,12 +50,24 @@ class Rhythm:
         """Seconds between two keys, usually: the median, which a few pauses do not move."""
         return sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else USUAL_GAP
 
-    def rest(self, now: float) -> float:
-        """Seconds without a key after which to ask, where nothing known fits."""
+    @property
+    def flow(self) -> float | None:
+        """The usual gap while a person types so fast that it matters, else None."""
+        return self.gap if self.gap <= FLOW else None
+
+    def nearly_through(self, left: int) -> bool:
+        """Whether a person in full flow types the `left` characters of a suggestion before the next could be there."""
+        return self.flow is not None and left * self.gap <= (self._latency or 0.0) + self.gap
+
+    def rest(self, now: float, *, deleting: bool = False) -> float:
+        """Seconds without a key after which to ask, where nothing known fits.
+
+        Who deletes goes on deleting, mostly to a place whose answer is known.
+        """
+        if deleting:
+            return min(2 * self.gap, LONGEST_REST)
         if self._unasked_since is None:
             self._unasked_since = now
         if now - self._unasked_since >= PATIENCE:
             return 0.0
-        # The more answers in a row were of no use, the longer: up to resting till the typist pauses.
-        factor = min(0.5 + 0.25 * self._misses, 1.5)
-        return min(max(factor * self.gap - (self._latency or 0.0), 0.0), LONGEST_REST)
+        return min(max(0.5 * self.gap - (self._latency or 0.0), 0.0), LONGEST_REST)

@@ -64,9 +64,10 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._on_notice = on_notice
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(clock)
         self._reuse = Reuse(clock)
         self._rhythm = Rhythm()
+        self._last: Place | None = None
         self._prefetching: asyncio.TimerHandle | None = None
         self._cooling: tuple[float, str] | None = None
         self.prefetched = self.prefetch_hits = 0
@@ -83,7 +84,6 @@ class Engine:
         self._stop_prefetch()
         outcome = await self._outcome(request, record, on_text)
         if isinstance(outcome, Ghost):
-            self._rhythm.wanted()
             self._prefetch_after(request, outcome, record.service)
         logger.info(record.line(outcome))
         return Answer(outcome, record)
@@ -95,6 +95,7 @@ class Engine:
         """A document was closed: nothing of it is needed any more."""
         self._scheduler.drop(uri)
         self._reuse.forget(uri)
+        self._last = None
 
     async def close(self, *, linger: bool = False) -> None:
         """Ends all work. Requests that still wait are answered as superseded.
@@ -120,6 +121,8 @@ class Engine:
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
         here, around = _place(request, service)
         record.stage("context", f"{len(here.window.prefix)}+{len(here.window.suffix)} characters")
+        deleting = bool(self._last and self._last.typed_since(here))
+        self._last = here
         known = self._reuse.rest(here)
         record.stage("reuse", "hit" if known else "miss")
         # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
@@ -131,8 +134,9 @@ class Engine:
         landing = await self._scheduler.landing(
             here,
             lambda: self._launch(here, around, service, request.snapshot),
-            delay=lambda: self._delay(request),
+            delay=lambda: self._delay(request, deleting=deleting),
             limit=_wire_limit(service),
+            flow=self._rhythm.flow if request.trigger is Trigger.AUTOMATIC else None,
             on_text=on_text,
         )
         if landing is None:
@@ -167,6 +171,7 @@ class Engine:
         flight = Flight(here, around, service, prompt, self._clock, background=background)
         if not background:
             self._rhythm.asked()
+        logger.debug("asks prefix=%d suffix=%d background=%s", len(prompt.prefix), len(prompt.suffix), background)
         return flight, self._fly(flight)
 
     async def _fly(self, flight: Flight) -> None:
@@ -180,18 +185,26 @@ class Engine:
             return
         if flight.first_text is not None and not flight.background:
             self._rhythm.answered(flight.first_text - flight.started)
+        logger.debug("ends pieces=%d rule=%s abandoned=%s", flight.pieces, flight.rule, flight.abandoned)
         if not flight.abandoned:
             self._reuse.put(flight.place, Known(flight.polished.text, prefetched=flight.background))
-        elif not (flight.background or flight.shown):
-            self._rhythm.unwanted()
+        elif flight.shown:
+            # A person who takes back what they typed instead sees again what they saw.
+            self._reuse.put(flight.place, Known(flight.whole_lines, prefetched=flight.background))
 
     def _prefetch_after(self, request: Request, ghost: Ghost, service: Service | None) -> None:
-        """Asks in the background for what would follow if the ghost were accepted."""
+        """Asks in the background for what would follow if the ghost were accepted, where that is wanted.
+
+        Whoever has nearly typed it through asks for that in a moment anyway: doing so ahead costs nothing more.
+        """
         wanted = self._settings.prefetch
-        if service is None or not (service.is_local if wanted == "auto" else wanted):
+        if service is None or wanted is False:
             return
-        loop = asyncio.get_running_loop()
-        self._prefetching = loop.call_later(PREFETCH_AFTER, self._prefetch, after_accepting(request, ghost), service)
+        through = ghost.source != "model" and self._rhythm.nearly_through(len(ghost.insert))
+        if wanted is True or service.is_local or through:
+            loop = asyncio.get_running_loop()
+            after = 0.0 if through else PREFETCH_AFTER
+            self._prefetching = loop.call_later(after, self._prefetch, after_accepting(request, ghost), service)
 
     def _prefetch(self, request: Request, service: Service) -> None:
         here, around = _place(request, service)
@@ -229,15 +242,15 @@ class Engine:
             return None
         return Skip(Reason.COOLING_DOWN, message)
 
-    def _delay(self, request: Request) -> float:
+    def _delay(self, request: Request, *, deleting: bool) -> float:
         """Seconds to rest before asking for a place where nothing known fits."""
         if request.trigger is Trigger.INVOKED:
             return 0.0
         if self._settings.debounce != "auto":
             return self._settings.debounce / 1000
-        if not request.snapshot.lines[request.line][: request.column].strip():
+        if not (deleting or request.snapshot.lines[request.line][: request.column].strip()):
             return 0.0  # a new line: the thought before it is complete
-        return self._rhythm.rest(self._clock())
+        return self._rhythm.rest(self._clock(), deleting=deleting)
 
 
 def _place(request: Request, service: Service) -> tuple[Place, Scene]:

@@ -16,9 +16,6 @@ from qwen_lsp.core.scene import Scene
 from qwen_lsp.core.stop import Stopper
 from qwen_lsp.engine.ports import Generation
 
-LATENCY_TARGET = 0.25
-"""Seconds after which whole lines are shown although more may come: a person notices a longer wait."""
-
 
 class Flight:
     """One streamed answer. Settled means that its text, or its error, will not change any more."""
@@ -95,15 +92,15 @@ class Flight:
             return ""
         return remainder(text, typed)
 
-    def early(self, place: Place) -> str:
-        """Whole lines that can be shown at a place before the flight has settled; "" when it is not time for them.
+    @property
+    def whole_lines(self) -> str:
+        """What is worth showing of the lines that have come to their end; "" when there are none yet."""
+        lines = self._stopper.text.rpartition("\n")[0]
+        return polish(lines, self._scene).text if lines.strip() else ""
 
-        The rest is for the next request.
-        """
-        if self._clock() - self.started < LATENCY_TARGET:
-            return ""
-        whole = self._stopper.text.rpartition("\n")[0]
-        rest = remainder(polish(whole, self._scene).text, place.typed_since(self.place)) if whole.strip() else None
+    def early(self, place: Place) -> str:
+        """What the whole lines have for a place, while the flight has not settled; the rest is for later requests."""
+        rest = remainder(self.whole_lines, place.typed_since(self.place))
         return rest if rest and rest.strip() else ""
 
     async def run(self, generation: Generation) -> None:

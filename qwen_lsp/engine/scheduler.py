@@ -19,6 +19,12 @@ GRACE = 0.5
 """Seconds a flight goes on without a waiter. VS Code takes a request back at each key and asks again 50 ms later;
 Neovim asks 200 ms after the last key."""
 
+LATENCY_TARGET = 0.8
+"""Seconds after which a flight's whole lines are given although more may come: a person notices a longer wait."""
+EARLIEST, LATEST = 0.5, 1.5
+"""Usual gaps after a key between which whole lines are given to a person in full flow. Before, the rest may still come
+in time; after, the person has paused, and would rather see all of it."""
+
 Launch: TypeAlias = Callable[[], "tuple[Flight, Coroutine[Any, Any, None]]"]
 """Makes a flight and the coroutine that runs it."""
 
@@ -28,6 +34,9 @@ class Waiter:
     """One request that waits; `wake` is set at every news."""
 
     place: Place
+    since: float
+    flow: float | None
+    """Seconds between two keys of a person who types fast."""
     superseded: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -45,27 +54,30 @@ class Landing:
 class Scheduler:
     """The work in flight. Used from the event loop's thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._flights: list[Flight] = []
         self._waiters: set[Waiter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def landing(
+    async def landing(  # noqa: PLR0913 - what a request may ask for
         self,
         place: Place,
         launch: Launch,
         *,
         delay: Callable[[], float],
         limit: int,
+        flow: float | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Landing | None:
         """The answer for a place; None when superseded. A flight with an error is returned as it is.
 
         Where nothing in flight fits, a new flight starts after `delay()` seconds without a newer request, and when
-        fewer than `limit` are on the wire.
+        fewer than `limit` are on the wire. `flow` is the gap between two keys of a person in full flow: who is
+        likely to be gone before the end gets the lines that are whole.
         """
-        waiter = Waiter(place)
+        waiter = Waiter(place, self._clock(), flow)
         self.supersede(place.uri, but=place)
         self._waiters.add(waiter)
         started: Flight | None = None
@@ -155,9 +167,8 @@ class Scheduler:
 
     async def _rest(self, waiter: Waiter, seconds: float) -> None:
         """Lets this time pass, unless the waiter is superseded."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + seconds
-        while not (waiter.superseded or self._closed) and (left := until - clock()) > 0:
+        until = self._clock() + seconds
+        while not (waiter.superseded or self._closed) and (left := until - self._clock()) > 0:
             await _pause(waiter, left)
 
     async def _wait(self, waiter: Waiter, flight: Flight, on_text: Callable[[str], None] | None) -> str | None:
@@ -172,15 +183,25 @@ class Scheduler:
                     return None
                 if on_text is not None:
                     on_text(rest)
-                elif early := flight.early(waiter.place):
+                until_early = self._until_early(waiter, flight)
+                if on_text is None and until_early <= 0 and (early := flight.early(waiter.place)):
                     return early
-                await waiter.wake.wait()
-                waiter.wake.clear()
+                await _pause(waiter, until_early if until_early > 0 else None)
             return None
         finally:
             flight.waiting.discard(waiter.wake)
             if not (flight.waiting or flight.settled):
                 asyncio.get_running_loop().call_later(GRACE, _stop_if_alone, flight)
+
+    def _until_early(self, waiter: Waiter, flight: Flight) -> float:
+        """Seconds until whole lines may be given, though more may come; not positive when they may be now."""
+        if flight.shown:
+            return 0.0  # more of what is on the screen
+        now = self._clock()
+        late = flight.started + LATENCY_TARGET - now
+        if waiter.flow is None or now > waiter.since + LATEST * waiter.flow:
+            return late
+        return min(late, waiter.since + EARLIEST * waiter.flow - now)
 
 
 def _stop_if_alone(flight: Flight) -> None:
@@ -188,7 +209,7 @@ def _stop_if_alone(flight: Flight) -> None:
         flight.stop()
 
 
-async def _pause(waiter: Waiter, seconds: float) -> None:
+async def _pause(waiter: Waiter, seconds: float | None) -> None:
     """Rests until something happens, at most this long."""
     try:
         async with asyncio.timeout(seconds):
