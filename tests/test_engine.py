@@ -6,6 +6,7 @@ Everything is real but the model: the engine, the prompts, the HTTP and the serv
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ from tests.fake_dashscope import FAILURES, STALL, Answer, FakeService, Scripted
 from tests.marks import accepted, at
 
 
+class Clock:
+    """The real time, and what a test lets pass beside it."""
+
+    passed = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.passed
+
+
 @dataclass
 class Desk:
     """An engine, the service it asks, and the notices it gave."""
@@ -29,6 +39,7 @@ class Desk:
     engine: Engine
     fake: FakeService
     notices: list[Notice]
+    clock: Clock
 
     async def outcome(self, before: str, **how: Any) -> Ghost | Skip:
         return (await self.engine.complete(at(before, **how))).outcome
@@ -54,9 +65,10 @@ async def desk_with(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
         wanted = {"provider": "openai", "base_url": fake.openai, "model": "qwen-coder-turbo", "debounce": 0}
         chosen = Settings(**(wanted | settings))
         backend = ModelBackend(chosen, {}, state_dir=folder / "s", cache_dir=folder / "c", on_notice=notices.append)
-        engine = Engine(backend, chosen, on_notice=notices.append)
+        clock = Clock()
+        engine = Engine(backend, chosen, clock=clock, on_notice=notices.append)
         try:
-            yield Desk(engine, fake, notices)
+            yield Desk(engine, fake, notices, clock)
         finally:
             await engine.close()
 
@@ -196,6 +208,7 @@ async def test_a_failing_service_is_left_alone_and_told_of_once(
     assert outcome.reason is Reason.COOLING_DOWN
     assert len(desk.fake.generations) == asked
     assert bool(desk.notices) is told
+    desk.clock.passed += 2
     await desk.check("x = █\n", "1", "x = ⟦1⟧\n", trigger=Trigger.INVOKED)
 
 
@@ -232,3 +245,79 @@ async def test_the_record_tells_every_stage_and_what_was_counted(desk: Desk) -> 
     assert record.flight.usage is not None
     assert record.flight.usage.completion > 0
     assert record.first_token_ms is not None
+
+
+async def test_a_typist_in_full_flow_gets_whole_lines_before_the_end(desk: Desk) -> None:
+    """Who is likely to be gone before the end gets the lines that are whole; the rest comes with the next key."""
+    for typed in range(12):
+        desk.clock.passed += 0.1
+        await desk.outcome("x█yz" if typed % 2 else "x█y")  # keys in a place where no one is asked
+    more = asyncio.Event()
+    desk.fake.script(Answer(["a = 1\n", "b", more, " = 2"]))
+    waiting = asyncio.ensure_future(desk.outcome("import m\n█\n"))
+    await desk.fake.until(1)
+    ghost = await waiting
+    assert isinstance(ghost, Ghost)
+    assert ghost.insert == "a = 1"
+    more.set()
+    await asyncio.wait_for(desk.fake.generations[0].ended.wait(), 5)
+    desk.clock.passed += 0.1
+    rest = await desk.outcome("import m\na = 1█\n")
+    assert isinstance(rest, Ghost)
+    assert rest.insert == "\nb = 2"
+    assert len(desk.fake.generations) == 1
+
+
+async def test_what_follows_a_suggestion_is_asked_while_it_is_shown(tmp_path: Path) -> None:
+    """With prefetch on, accepting a suggestion shows the next at once, and the hit is counted."""
+    async with desk_with(tmp_path, prefetch=True) as desk:
+        await desk.check("a = 1█\n", "\nb = 2", "a = 1⟦\nb = 2⟧\n")
+        desk.fake.script("\nc = 3")
+        await desk.fake.until(2)
+        await asyncio.wait_for(desk.fake.generations[1].ended.wait(), 5)
+        ghost = await desk.outcome("a = 1\nb = 2█\n")
+        assert isinstance(ghost, Ghost)
+        assert (ghost.insert, ghost.source) == ("\nc = 3", "prefetch")
+        assert (desk.engine.prefetched, desk.engine.prefetch_hits) == (1, 1)
+
+
+async def test_nothing_is_prefetched_from_a_service_that_may_cost_money(desk: Desk) -> None:
+    """`qwen.prefetch` is on for the embedded model only, unless the person says so."""
+    await desk.check("a = 1█\n", "\nb = 2", "a = 1⟦\nb = 2⟧\n")
+    await asyncio.sleep(0.1)
+    assert len(desk.fake.generations) == 1
+    assert desk.engine.prefetched == 0
+
+
+async def test_no_more_than_two_questions_are_on_the_wire(desk: Desk) -> None:
+    """A third document waits until one of two has its answer."""
+    gates = [asyncio.Event() for _ in range(3)]
+    desk.fake.script(*(Answer([gate, "1"]) for gate in gates))
+    waiting = [asyncio.ensure_future(desk.outcome("x = █\n", uri=f"file:///{n}.py")) for n in range(3)]
+    await desk.fake.until(2)
+    await asyncio.sleep(0.05)
+    assert len(desk.fake.generations) == 2
+    gates[0].set()
+    await desk.fake.until(3)
+    gates[1].set()
+    gates[2].set()
+    assert all(isinstance(ghost, Ghost) for ghost in await asyncio.gather(*waiting))
+
+
+@pytest.mark.parametrize("at_character", range(len("1 + 2") + 1))
+async def test_a_generation_is_taken_over_at_any_point_of_its_answer(desk: Desk, at_character: int) -> None:
+    """However much has come and however much was typed of it, the rest is shown."""
+    gate = asyncio.Event()
+    answer = "1 + 2"
+    desk.fake.script(Answer([answer[:at_character], gate, answer[at_character:]]))
+    first = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    for typed in range(1, len(answer)):
+        later = asyncio.ensure_future(desk.outcome(f"x = {answer[:typed]}█\n"))
+        assert await first == Skip(Reason.SUPERSEDED)
+        first = later
+    gate.set()
+    ghost = await first
+    assert isinstance(ghost, Ghost)
+    assert ghost.insert == answer[-1]
+    assert len(desk.fake.generations) == 1

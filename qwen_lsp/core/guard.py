@@ -37,7 +37,7 @@ _GROWTH = 1.5
 """How much more may go out in a burst's span than in the one before it, once the service has complained of bursts."""
 _JITTER = 0.25
 _BY_HAND = 1.0
-"""Seconds after a failure until a person's next try may go out: a key that is held down is one try."""
+"""Seconds from the second failure in a row to a person's next try, so that a key held down is no storm."""
 _PATIENCE = 3
 """Kinds without a pause are about one request; when this many fail in a row it is more than that."""
 _FIRST_OF_PATIENCE = 2.0
@@ -98,6 +98,11 @@ class Guard:
         found = [refusal for refusal in (self._resting(now, urgency), self._over(now, urgency, tokens)) if refusal]
         return max(found, key=lambda refusal: refusal.wait, default=None)
 
+    @property
+    def failures(self) -> int:
+        """Failures since the last success."""
+        return self._failures
+
     def sent(self, now: float, tokens: int) -> None:
         """A request has gone out, whatever becomes of it."""
         self._typical += (tokens - self._typical) / 8 if self._typical else tokens
@@ -142,7 +147,8 @@ class Guard:
         """Whether the service is left alone because it failed."""
         end = self._until
         if urgency is Urgency.INVOKED:
-            end = max(self._shut, min(end, self._failed_at + _BY_HAND))
+            held = self._failed_at + _BY_HAND if self._failures > 1 else now
+            end = max(self._shut, min(end, held))
         elif urgency is Urgency.BACKGROUND and self._pause:
             end = max(end, now + self._pause)
         if self._last is None or now >= end:

@@ -16,6 +16,8 @@ LONGEST_GAP = 1.0
 USUAL_GAP = 0.15
 """Seconds between keys of a practised typist, until this one's are known."""
 LONGEST_REST = 0.4
+SHORTEST_REST = 0.03
+"""Seconds: keys do not come faster (a key held down repeats 30 times a second), so a shorter rest joins nothing."""
 PATIENCE = 0.75
 """Seconds after which one request is let through although the keys keep coming."""
 FLOW = 0.25
@@ -70,4 +72,5 @@ class Rhythm:
             self._unasked_since = now
         if now - self._unasked_since >= PATIENCE:
             return 0.0
-        return min(max(0.5 * self.gap - (self._latency or 0.0), 0.0), LONGEST_REST)
+        rest = min(0.5 * self.gap - (self._latency or 0.0), LONGEST_REST)
+        return rest if rest >= SHORTEST_REST else 0.0

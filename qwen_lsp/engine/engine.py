@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,6 +16,7 @@ from qwen_lsp.core.config import Settings
 from qwen_lsp.core.context import budget, window
 from qwen_lsp.core.dialects.errors import POLICIES
 from qwen_lsp.core.gate import file_name, gate
+from qwen_lsp.core.guard import Guard, Refusal, Urgency
 from qwen_lsp.core.model import (
     BackendError,
     Ghost,
@@ -45,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 WIRE_LIMIT, WIRE_LIMIT_LOCAL = 2, 1
 """Generations on the wire at once. A local server has one model to share: two at once make both late."""
+PASSING = 3
+"""Failures in a row after which a broken connection is no accident."""
 PREFETCH_AFTER = 0.05
 """Seconds that a suggestion is shown before the state after accepting it is asked for."""
 
@@ -69,7 +73,7 @@ class Engine:
         self._rhythm = Rhythm()
         self._last: Place | None = None
         self._prefetching: asyncio.TimerHandle | None = None
-        self._cooling: tuple[float, str] | None = None
+        self._guard = Guard()
         self.prefetched = self.prefetch_hits = 0
         """How often the state after a suggestion was asked for, and how often that was wanted."""
 
@@ -108,7 +112,7 @@ class Engine:
 
     async def _outcome(self, request: Request, record: Record, on_text: Callable[[str], None] | None) -> Outcome:
         uri = request.snapshot.uri
-        skip = gate(request, self._settings) or self._cooling_down(request)
+        skip = gate(request, self._settings)
         record.stage("gate", skip.reason.value if skip else "")
         if skip:
             self._scheduler.supersede(uri)
@@ -117,7 +121,8 @@ class Engine:
             service = record.service = await self._backend.service()
         except BackendError as error:
             record.stage("provider", error.kind.value)
-            return self._failed(error)
+            self._tell(error)
+            return Skip(Reason.NO_PROVIDER if error.kind is Kind.CONFIG else Reason.ERROR, error.message)
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
         here, around = _place(request, service)
         record.stage("context", f"{len(here.window.prefix)}+{len(here.window.suffix)} characters")
@@ -131,6 +136,10 @@ class Engine:
             self.prefetch_hits += known.prefetched
             return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
         self._reuse.reject(here)
+        if not self._scheduler.fits(here) and (refusal := self._refusal(here, _urgency(request))):
+            record.stage("guard", refusal.reason.value)
+            self._scheduler.supersede(uri)
+            return Skip(refusal.reason, refusal.detail)
         landing = await self._scheduler.landing(
             here,
             lambda: self._launch(here, around, service, request.snapshot),
@@ -169,6 +178,7 @@ class Engine:
             stop=SERVER_STOPS,
         )
         flight = Flight(here, around, service, prompt, self._clock, background=background)
+        self._guard.sent(self._clock(), self._cost(here))
         if not background:
             self._rhythm.asked()
         logger.debug("asks prefix=%d suffix=%d background=%s", len(prompt.prefix), len(prompt.suffix), background)
@@ -180,9 +190,14 @@ class Engine:
 
     def _landed(self, flight: Flight) -> None:
         """A flight has settled: what it says is kept, and what it took is learned from."""
+        now = self._clock()
         if flight.error is not None:
-            self._failed(flight.error)
+            self._guard.failed(now, flight.error, random.random())  # noqa: S311 - editors must not return together
+            self._tell(flight.error)
             return
+        if flight.first_text is not None or not flight.abandoned:
+            usage = flight.usage
+            self._guard.succeeded(now, usage.prompt + usage.completion if usage else None)
         if flight.first_text is not None and not flight.background:
             self._rhythm.answered(flight.first_text - flight.started)
         logger.debug("ends pieces=%d rule=%s abandoned=%s", flight.pieces, flight.rule, flight.abandoned)
@@ -208,7 +223,7 @@ class Engine:
 
     def _prefetch(self, request: Request, service: Service) -> None:
         here, around = _place(request, service)
-        if gate(request, self._settings) or self._cooling_down(request) or self._reuse.rest(here):
+        if gate(request, self._settings) or self._reuse.rest(here) or self._refusal(here, Urgency.BACKGROUND):
             return
         if self._scheduler.background(
             here, lambda: self._launch(here, around, service, request.snapshot, background=True)
@@ -220,27 +235,19 @@ class Engine:
             self._prefetching.cancel()
             self._prefetching = None
 
-    def _failed(self, error: BackendError) -> Skip:
-        """Leaves the service alone for as long as its failure asks for, and tells the person what they have to mend."""
-        policy = POLICIES[error.kind]
-        pause = max(policy.cool_down, error.retry_after or 0)
-        if pause:
-            self._cooling = (self._clock() + pause, error.message)
-        if policy.tell:
+    def _refusal(self, here: Place, urgency: Urgency) -> Refusal | None:
+        return self._guard.refusal(self._clock(), urgency, self._cost(here))
+
+    def _cost(self, here: Place) -> int:
+        """Tokens that asking here is likely to cost, generously."""
+        return (len(here.window.prefix) + len(here.window.suffix)) // 4 + self._settings.max_tokens
+
+    def _tell(self, error: BackendError) -> None:
+        """Tells the person what they have to mend. What may pass by itself is told when it has not."""
+        passing = error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._guard.failures < PASSING
+        if POLICIES[error.kind].tell and not passing:
             level = "warning" if error.kind is Kind.CONFIG else "error"
             self._on_notice(Notice(f"{error.kind.value}: {error.message}", level, error.message))
-        reason = Reason.NO_PROVIDER if error.kind is Kind.CONFIG else Reason.ERROR
-        return Skip(reason, error.message)
-
-    def _cooling_down(self, request: Request) -> Skip | None:
-        """Asked by hand, the service is tried all the same."""
-        if self._cooling is None or request.trigger is Trigger.INVOKED:
-            return None
-        until, message = self._cooling
-        if self._clock() >= until:
-            self._cooling = None
-            return None
-        return Skip(Reason.COOLING_DOWN, message)
 
     def _delay(self, request: Request, *, deleting: bool) -> float:
         """Seconds to rest before asking for a place where nothing known fits."""
@@ -258,6 +265,10 @@ def _place(request: Request, service: Service) -> tuple[Place, Scene]:
     around = window(request, budget(service))
     asked = f"{service.base_url} {service.model} {service.route.value}"
     return Place(request.snapshot.uri, asked, around), scene(around, request.snapshot.language, service.route)
+
+
+def _urgency(request: Request) -> Urgency:
+    return Urgency.INVOKED if request.trigger is Trigger.INVOKED else Urgency.AUTOMATIC
 
 
 def _wire_limit(service: Service) -> int:

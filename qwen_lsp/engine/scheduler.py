@@ -135,6 +135,10 @@ class Scheduler:
     def _live(self) -> list[Flight]:
         return [flight for flight in self._flights if not (flight.settled or flight.abandoned)]
 
+    def fits(self, place: Place) -> bool:
+        """Whether something in flight has, or may yet have, an answer for the place."""
+        return self._fitting(place) is not None
+
     def _fitting(self, place: Place) -> Flight | None:
         """The newest flight that has, or may yet have, an answer for the place."""
         for flight in reversed(self._flights):

@@ -39,12 +39,12 @@ POLICIES: Mapping[Kind, Policy] = MappingProxyType(
         Kind.AUTH: Policy(retry=False, cool_down=300, tell=True),
         Kind.QUOTA: Policy(retry=False, cool_down=300, tell=True),
         Kind.RATE: Policy(retry=False, cool_down=5, tell=False),
-        Kind.OVERLOADED: Policy(retry=True, cool_down=5, tell=False),
+        Kind.OVERLOADED: Policy(retry=True, cool_down=1, tell=False),
         Kind.BAD_REQUEST: Policy(retry=False, cool_down=0, tell=True),
         Kind.MODEL: Policy(retry=False, cool_down=30, tell=True),
         Kind.TIMEOUT: Policy(retry=False, cool_down=2, tell=False),
-        Kind.NETWORK: Policy(retry=True, cool_down=5, tell=True),
-        Kind.PROTOCOL: Policy(retry=False, cool_down=10, tell=True),
+        Kind.NETWORK: Policy(retry=True, cool_down=1, tell=True),
+        Kind.PROTOCOL: Policy(retry=False, cool_down=2, tell=True),
         Kind.CONFIG: Policy(retry=False, cool_down=10, tell=True),
     }
 )
