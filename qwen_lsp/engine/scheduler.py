@@ -19,7 +19,7 @@ GRACE = 0.5
 """Seconds a flight goes on without a waiter. VS Code takes a request back at each key and asks again 50 ms later;
 Neovim asks 200 ms after the last key."""
 
-LATENCY_TARGET = 0.8
+LATENCY_TARGET = 0.5
 """Seconds after which a flight's whole lines are given although more may come: a person notices a longer wait."""
 EARLIEST, LATEST = 0.5, 1.5
 """Usual gaps after a key between which whole lines are given to a person in full flow. Before, the rest may still come
