@@ -19,7 +19,7 @@ from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
-from tests.fake_dashscope import FAILURES, STALL, Answer, FakeService, Scripted
+from tests.fake_dashscope import FAILURES, STALL, Answer, FakeService, Scripted, failing
 from tests.marks import accepted, at
 
 
@@ -321,3 +321,29 @@ async def test_a_generation_is_taken_over_at_any_point_of_its_answer(desk: Desk,
     assert isinstance(ghost, Ghost)
     assert ghost.insert == answer[-1]
     assert len(desk.fake.generations) == 1
+
+
+async def test_the_same_question_twice_is_asked_once_and_answered_twice(desk: Desk) -> None:
+    """Two requests at one place share the work, also when a third comes after it is done."""
+    gate = asyncio.Event()
+    desk.fake.script(Answer([gate, "1"]))
+    twice = [asyncio.ensure_future(desk.outcome("x = █\n")) for _ in range(2)]
+    await desk.fake.until(1)
+    gate.set()
+    later = asyncio.ensure_future(desk.outcome("x = █\n"))
+    for ghost in await asyncio.gather(*twice, later):
+        assert isinstance(ghost, Ghost)
+        assert ghost.insert == "1"
+    assert len(desk.fake.generations) == 1
+
+
+async def test_who_rested_through_a_refusal_keeps_to_it(tmp_path: Path) -> None:
+    """A Retry-After holds for the request that was about to go out, too."""
+    async with desk_with(tmp_path, debounce=100) as desk:
+        desk.fake.script(failing(429, "Throttling.RateQuota", "Slow down.", retry_after="30"))
+        resting = asyncio.ensure_future(desk.outcome("y = █\n", uri="file:///b.py"))
+        await desk.outcome("x = █\n", trigger=Trigger.INVOKED)
+        outcome = await resting
+        assert isinstance(outcome, Skip)
+        assert outcome.reason is Reason.COOLING_DOWN
+        assert len(desk.fake.generations) == 1

@@ -16,7 +16,7 @@ from qwen_lsp.core.config import Settings
 from qwen_lsp.core.context import budget, window
 from qwen_lsp.core.dialects.errors import POLICIES
 from qwen_lsp.core.gate import file_name, gate
-from qwen_lsp.core.guard import Guard, Refusal, Urgency
+from qwen_lsp.core.guard import Guard, Urgency
 from qwen_lsp.core.model import (
     BackendError,
     Ghost,
@@ -132,25 +132,21 @@ class Engine:
         record.stage("reuse", "hit" if known else "miss")
         # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
         if known and (known.text or request.trigger is Trigger.AUTOMATIC):
-            self._scheduler.supersede(uri)
+            self._scheduler.supersede(uri, but=here)
             self.prefetch_hits += known.prefetched
             return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
         self._reuse.reject(here)
-        if not self._scheduler.fits(here) and (refusal := self._refusal(here, _urgency(request))):
-            record.stage("guard", refusal.reason.value)
-            self._scheduler.supersede(uri)
-            return Skip(refusal.reason, refusal.detail)
         landing = await self._scheduler.landing(
             here,
-            lambda: self._launch(here, around, service, request.snapshot),
+            lambda: self._launch(here, around, service, request.snapshot, _urgency(request)),
             delay=lambda: self._delay(request, deleting=deleting),
             limit=_wire_limit(service),
             flow=self._rhythm.flow if request.trigger is Trigger.AUTOMATIC else None,
             on_text=on_text,
         )
-        if landing is None:
-            record.stage("model", Reason.SUPERSEDED.value)
-            return Skip(Reason.SUPERSEDED)
+        if isinstance(landing, Skip):
+            record.stage("model", landing.reason.value)
+            return landing
         record.flight = landing.flight
         record.stage("model", "adopted" if landing.adopted else (landing.flight.rule or landing.flight.finish or ""))
         if landing.flight.error is not None:
@@ -166,8 +162,12 @@ class Engine:
         return skip or ghost or Skip(Reason.FILTERED, "only what already follows")
 
     def _launch(
-        self, here: Place, around: Scene, service: Service, snapshot: Snapshot, *, background: bool = False
-    ) -> tuple[Flight, Coroutine[Any, Any, None]]:
+        self, here: Place, around: Scene, service: Service, snapshot: Snapshot, urgency: Urgency
+    ) -> tuple[Flight, Coroutine[Any, Any, None]] | Skip:
+        """The question for a place and the task that asks it, unless the service may not be asked just now."""
+        cost = (len(here.window.prefix) + len(here.window.suffix)) // 4 + self._settings.max_tokens
+        if refusal := self._guard.refusal(self._clock(), urgency, cost):
+            return Skip(refusal.reason, refusal.detail)
         prompt = Prompt(
             prefix=here.window.prefix,
             suffix=here.window.suffix,
@@ -177,11 +177,12 @@ class Engine:
             temperature=self._settings.temperature,
             stop=SERVER_STOPS,
         )
+        background = urgency is Urgency.BACKGROUND
         flight = Flight(here, around, service, prompt, self._clock, background=background)
-        self._guard.sent(self._clock(), self._cost(here))
+        self._guard.sent(self._clock(), cost)
         if not background:
             self._rhythm.asked()
-        logger.debug("asks prefix=%d suffix=%d background=%s", len(prompt.prefix), len(prompt.suffix), background)
+        logger.debug("asks prefix=%d suffix=%d urgency=%s", len(prompt.prefix), len(prompt.suffix), urgency.name)
         return flight, self._fly(flight)
 
     async def _fly(self, flight: Flight) -> None:
@@ -223,10 +224,10 @@ class Engine:
 
     def _prefetch(self, request: Request, service: Service) -> None:
         here, around = _place(request, service)
-        if gate(request, self._settings) or self._reuse.rest(here) or self._refusal(here, Urgency.BACKGROUND):
+        if gate(request, self._settings) or self._reuse.rest(here):
             return
         if self._scheduler.background(
-            here, lambda: self._launch(here, around, service, request.snapshot, background=True)
+            here, lambda: self._launch(here, around, service, request.snapshot, Urgency.BACKGROUND)
         ):
             self.prefetched += 1
 
@@ -234,13 +235,6 @@ class Engine:
         if self._prefetching is not None:
             self._prefetching.cancel()
             self._prefetching = None
-
-    def _refusal(self, here: Place, urgency: Urgency) -> Refusal | None:
-        return self._guard.refusal(self._clock(), urgency, self._cost(here))
-
-    def _cost(self, here: Place) -> int:
-        """Tokens that asking here is likely to cost, generously."""
-        return (len(here.window.prefix) + len(here.window.suffix)) // 4 + self._settings.max_tokens
 
     def _tell(self, error: BackendError) -> None:
         """Tells the person what they have to mend. What may pass by itself is told when it has not."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from qwen_lsp.core.model import Reason, Skip
 from qwen_lsp.core.reuse import Place
 from qwen_lsp.engine.flight import Flight
 
@@ -25,8 +26,8 @@ EARLIEST, LATEST = 0.5, 1.5
 """Usual gaps after a key between which whole lines are given to a person in full flow. Before, the rest may still come
 in time; after, the person has paused, and would rather see all of it."""
 
-Launch: TypeAlias = Callable[[], "tuple[Flight, Coroutine[Any, Any, None]]"]
-"""Makes a flight and the coroutine that runs it."""
+Launch: TypeAlias = Callable[[], "tuple[Flight, Coroutine[Any, Any, None]] | Skip"]
+"""Makes a flight and the coroutine that runs it, or says why the service may not be asked just now."""
 
 
 @dataclass(eq=False, slots=True)
@@ -70,8 +71,8 @@ class Scheduler:
         limit: int,
         flow: float | None = None,
         on_text: Callable[[str], None] | None = None,
-    ) -> Landing | None:
-        """The answer for a place; None when superseded. A flight with an error is returned as it is.
+    ) -> Landing | Skip:
+        """The answer for a place, or why there is none. A flight with an error is returned as it is.
 
         Where nothing in flight fits, a new flight starts after `delay()` seconds without a newer request, and when
         fewer than `limit` are on the wire. `flow` is the gap between two keys of a person in full flow: who is
@@ -89,7 +90,10 @@ class Scheduler:
                     if not rested and (seconds := delay()) > 0:
                         await self._rest(waiter, seconds)
                     elif self._has_room(place, limit):
-                        started = self._start(*launch())
+                        launched = launch()
+                        if isinstance(launched, Skip):
+                            return launched
+                        started = self._start(*launched)
                     else:
                         await _pause(waiter, GRACE)
                     rested = True
@@ -97,15 +101,15 @@ class Scheduler:
                 rest = await self._wait(waiter, flight, on_text)
                 if rest is not None:
                     return Landing(flight, rest, adopted=flight is not started)
-            return None
+            return Skip(Reason.SUPERSEDED)
         finally:
             self._waiters.discard(waiter)
 
     def background(self, place: Place, launch: Launch) -> bool:
         """Starts a flight that nobody waits for yet, if nothing else is on the wire; whether it did."""
-        if self._closed or self._live() or self._fitting(place):
+        if self._closed or self._live() or self._fitting(place) or isinstance(launched := launch(), Skip):
             return False
-        self._start(*launch())
+        self._start(*launched)
         return True
 
     def supersede(self, uri: str, *, but: Place | None = None) -> None:
@@ -134,10 +138,6 @@ class Scheduler:
 
     def _live(self) -> list[Flight]:
         return [flight for flight in self._flights if not (flight.settled or flight.abandoned)]
-
-    def fits(self, place: Place) -> bool:
-        """Whether something in flight has, or may yet have, an answer for the place."""
-        return self._fitting(place) is not None
 
     def _fitting(self, place: Place) -> Flight | None:
         """The newest flight that has, or may yet have, an answer for the place."""
