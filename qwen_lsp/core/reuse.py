@@ -6,16 +6,19 @@ stands between the two is the beginning of the answer, and what follows the curs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from qwen_lsp.core.context import Window
 
 ENTRIES = 250
 LIFETIME = 300.0
 """Seconds an answer is kept."""
+NEAR = 32
+"""Answers with the same text after the cursor that a place is compared with."""
 REJECTED_AFTER = 4
 """Code points that a person types instead of an answer before it counts as rejected: a slip is taken back sooner."""
 
@@ -55,10 +58,15 @@ class Reuse:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._answers: TTLCache[Place, Known] = TTLCache(ENTRIES, LIFETIME, timer=clock)
+        self._near: LRUCache[tuple[str, str, str], deque[Place]] = LRUCache(ENTRIES)
+        """The newest places with the same text after the cursor: all that a look-up has to compare with."""
 
     def put(self, place: Place, known: Known) -> None:
         """Keeps a polished answer."""
         self._answers[place] = known
+        near = self._near.setdefault(_surroundings(place), deque(maxlen=NEAR))
+        if place not in near:
+            near.append(place)
 
     def rest(self, place: Place) -> Known | None:
         """What is left of an answer that fits here, "" where none is wanted; None when nothing fits.
@@ -69,23 +77,36 @@ class Reuse:
         if exact is not None and exact.text:
             return exact
         best = exact
-        for earlier, known in self._answers.items():
-            rest = remainder(known.text, place.typed_since(earlier))
+        for known, typed in self._typed(place):
+            rest = remainder(known.text, typed)
             if rest and (best is None or len(rest) > len(best.text)):
                 best = Known(rest, known.prefetched)
         return best
 
     def reject(self, place: Place) -> None:
         """Drops the answers that the person has typed something else for."""
-        for earlier, known in list(self._answers.items()):
-            typed = place.typed_since(earlier)
-            if typed is not None and is_rejection(known.text, typed):
+        for earlier in list(self._near.get(_surroundings(place), ())):
+            known, typed = self._answers.get(earlier), place.typed_since(earlier)
+            if known is not None and typed is not None and is_rejection(known.text, typed):
                 del self._answers[earlier]
 
     def forget(self, uri: str) -> None:
         """Drops what is kept for a document."""
         for place in [place for place in self._answers if place.uri == uri]:
             del self._answers[place]
+        for key in [key for key in self._near if key[0] == uri]:
+            del self._near[key]
+
+    def _typed(self, place: Place) -> Iterator[tuple[Known, str]]:
+        """The answers given above this place, and what was typed since."""
+        for earlier in self._near.get(_surroundings(place), ()):
+            typed = place.typed_since(earlier)
+            if typed is not None and (known := self._answers.get(earlier)) is not None:
+                yield known, typed
+
+
+def _surroundings(place: Place) -> tuple[str, str, str]:
+    return place.uri, place.service, place.window.suffix
 
 
 def remainder(answer: str, typed: str | None) -> str | None:

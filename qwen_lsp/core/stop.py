@@ -59,7 +59,10 @@ class Stopper:
         """Takes the next piece; true when enough has come."""
         if self.rule is None:
             self._raw.append(piece)
-            self._judge(ended=False)
+            if self.opening is None or "\n" in piece or ">" in piece:
+                self._judge(ended=False)
+            else:
+                self.text += piece  # neither a line nor a control token has come to its end: no rule has anything new
         return self.rule is not None
 
     def end(self) -> None:

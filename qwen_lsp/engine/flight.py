@@ -50,6 +50,9 @@ class Flight:
         self.first_text: float | None = None
         self.ended: float | None = None
         self.waiting: set[asyncio.Event] = set()
+        """Woken when it has settled."""
+        self.listening: set[asyncio.Event] = set()
+        """Woken at every piece."""
         self.on_settled: Callable[[Flight], None] = lambda _flight: None
         """Called once, before any waiter hears of it."""
         self._scene = scene
@@ -82,15 +85,17 @@ class Flight:
             self._polished = (at, polish(self._stopper.text, self._scene, finish=self.finish))
         return self._polished[1]
 
-    def rest(self, place: Place) -> str | None:
-        """What is left for a place, "" when it may yet come; None when the answer does not fit there."""
-        typed = place.typed_since(self.place)
-        if typed is None:
-            return None
+    def rest(self, typed: str) -> str | None:
+        """What is left after this was typed, "" when it may yet come; None when the answer does not fit that."""
         text = self.polished.text
         if not self.settled and typed.startswith(text):
             return ""
         return remainder(text, typed)
+
+    def may_fit(self, place: Place) -> bool:
+        """Whether there is, or may yet be, something for a place."""
+        typed = place.typed_since(self.place)
+        return typed is not None and self.rest(typed) is not None
 
     @property
     def whole_lines(self) -> str:
@@ -98,9 +103,9 @@ class Flight:
         lines = self._stopper.text.rpartition("\n")[0]
         return polish(lines, self._scene).text if lines.strip() else ""
 
-    def early(self, place: Place) -> str:
-        """What the whole lines have for a place, while the flight has not settled; the rest is for later requests."""
-        rest = remainder(self.whole_lines, place.typed_since(self.place))
+    def early(self, typed: str) -> str:
+        """What the whole lines have left, while the flight has not settled; the rest is for later requests."""
+        rest = remainder(self.whole_lines, typed)
         return rest if rest and rest.strip() else ""
 
     async def run(self, generation: Generation) -> None:
@@ -145,14 +150,12 @@ class Flight:
             self.first_text = self._clock()
         self.pieces += 1
         self._stopper.feed(text)
-        self._wake()
+        for event in self.listening:
+            event.set()
 
     def _settle(self) -> None:
         self.ended = self._clock()
         self.settled = True
         self.on_settled(self)
-        self._wake()
-
-    def _wake(self) -> None:
         for event in self.waiting:
             event.set()

@@ -142,7 +142,7 @@ class Scheduler:
     def _fitting(self, place: Place) -> Flight | None:
         """The newest flight that has, or may yet have, an answer for the place."""
         for flight in reversed(self._flights):
-            if not flight.settled and not flight.abandoned and flight.rest(place) is not None:
+            if not (flight.settled or flight.abandoned) and flight.may_fit(place):
                 return flight
         return None
 
@@ -177,23 +177,26 @@ class Scheduler:
 
     async def _wait(self, waiter: Waiter, flight: Flight, on_text: Callable[[str], None] | None) -> str | None:
         """What the flight has for the waiter, when it is settled or late; None when it does not fit, or superseded."""
+        typed = waiter.place.typed_since(flight.place)
         flight.waiting.add(waiter.wake)
         try:
-            while not (waiter.superseded or self._closed):
-                rest = flight.rest(waiter.place)
+            while typed is not None and not (waiter.superseded or self._closed):
                 if flight.settled:
-                    return rest if flight.error is None else ""
-                if rest is None:
+                    return flight.rest(typed) if flight.error is None else ""
+                if typed and flight.rest(typed) is None:
                     return None
                 if on_text is not None:
-                    on_text(rest)
+                    on_text(flight.rest(typed) or "")
                 until_early = self._until_early(waiter, flight)
-                if on_text is None and until_early <= 0 and (early := flight.early(waiter.place)):
+                if on_text is None and until_early <= 0 and (early := flight.early(typed)):
                     return early
+                if typed or on_text is not None or until_early <= 0:
+                    flight.listening.add(waiter.wake)
                 await _pause(waiter, until_early if until_early > 0 else None)
             return None
         finally:
             flight.waiting.discard(waiter.wake)
+            flight.listening.discard(waiter.wake)
             if not (flight.waiting or flight.settled):
                 asyncio.get_running_loop().call_later(GRACE, _stop_if_alone, flight)
 
@@ -215,6 +218,9 @@ def _stop_if_alone(flight: Flight) -> None:
 
 async def _pause(waiter: Waiter, seconds: float | None) -> None:
     """Rests until something happens, at most this long."""
+    if waiter.wake.is_set():
+        waiter.wake.clear()
+        return
     try:
         async with asyncio.timeout(seconds):
             await waiter.wake.wait()
