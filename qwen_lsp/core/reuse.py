@@ -7,7 +7,7 @@ stands between the two is the beginning of the answer, and what follows the curs
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cachetools import LRUCache, TTLCache
@@ -58,37 +58,32 @@ class Reuse:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._answers: TTLCache[Place, Known] = TTLCache(ENTRIES, LIFETIME, timer=clock)
-        self._near: LRUCache[tuple[str, str, str], deque[Place]] = LRUCache(ENTRIES)
-        """The newest places with the same text after the cursor: all that a look-up has to compare with."""
+        self._near: LRUCache[tuple[str, str, str], deque[tuple[Place, Known]]] = LRUCache(ENTRIES)
+        """The newest answers with the same text after the cursor: all that a look-up has to compare with."""
 
     def put(self, place: Place, known: Known) -> None:
         """Keeps a polished answer."""
         self._answers[place] = known
-        near = self._near.setdefault(_surroundings(place), deque(maxlen=NEAR))
-        if place not in near:
-            near.append(place)
+        self._near.setdefault(_surroundings(place), deque(maxlen=NEAR)).append((place, known))
 
     def rest(self, place: Place) -> Known | None:
         """What is left of an answer that fits here, "" where none is wanted; None when nothing fits.
 
-        The longest rest wins: it has the most to say.
+        The longest rest wins: it has the most to say. An answer that something else was typed for is dropped.
         """
-        exact = self._answers.get(place)
-        if exact is not None and exact.text:
-            return exact
-        best = exact
-        for known, typed in self._typed(place):
+        best = self._answers.get(place)
+        if best is not None and best.text:
+            return best
+        for earlier, known in list(self._near.get(_surroundings(place), ())):
+            typed = place.typed_since(earlier)
+            if typed is None:
+                continue
             rest = remainder(known.text, typed)
-            if rest and (best is None or len(rest) > len(best.text)):
+            if rest is None and is_rejection(known.text, typed):
+                self._answers.pop(earlier, None)
+            elif rest and (best is None or len(rest) > len(best.text)) and self._answers.get(earlier) is known:
                 best = Known(rest, known.prefetched)
         return best
-
-    def reject(self, place: Place) -> None:
-        """Drops the answers that the person has typed something else for."""
-        for earlier in list(self._near.get(_surroundings(place), ())):
-            known, typed = self._answers.get(earlier), place.typed_since(earlier)
-            if known is not None and typed is not None and is_rejection(known.text, typed):
-                del self._answers[earlier]
 
     def forget(self, uri: str) -> None:
         """Drops what is kept for a document."""
@@ -96,13 +91,6 @@ class Reuse:
             del self._answers[place]
         for key in [key for key in self._near if key[0] == uri]:
             del self._near[key]
-
-    def _typed(self, place: Place) -> Iterator[tuple[Known, str]]:
-        """The answers given above this place, and what was typed since."""
-        for earlier in self._near.get(_surroundings(place), ()):
-            typed = place.typed_since(earlier)
-            if typed is not None and (known := self._answers.get(earlier)) is not None:
-                yield known, typed
 
 
 def _surroundings(place: Place) -> tuple[str, str, str]:

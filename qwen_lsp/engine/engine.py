@@ -135,7 +135,6 @@ class Engine:
             self._scheduler.supersede(uri, but=here)
             self.prefetch_hits += known.prefetched
             return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
-        self._reuse.reject(here)
         landing = await self._scheduler.landing(
             here,
             lambda: self._launch(here, around, service, request.snapshot, _urgency(request)),
