@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What a room may import beside the standard library; a prefix allows all below it."""
 EFFECTS = {"asyncio", "os", "time", "logging", "socket", "subprocess", "threading", "pathlib.Path", "random"}
-MSGSPEC_MAY = {"core/config.py"}
+MSGSPEC_MAY = {"core/config.py", "core/codec.py"}
 CACHETOOLS_MAY = {"core/reuse.py"}
 HTTPX_MAY = {"backend/httpx_wire.py"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if len(path.relative_to(PACKAGE).parts) > 1)

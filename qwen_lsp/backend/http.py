@@ -2,22 +2,24 @@
 
 Every request runs in a task of its own that is *never cancelled* (see `wire.Line`). Callers may be
 cancelled at any await without harm. No message and no log line holds a key, a prompt or an answer. How
-bytes move is not known here (wire.py, httpx_wire.py), nor what they mean to a service (core/dialects).
+bytes move is not known here (wire.py, loopback_wire.py, httpx_wire.py), nor what they mean to a service
+(core/dialects).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from qwen_lsp import __version__
+from qwen_lsp.backend import loopback_wire
 from qwen_lsp.backend.exchange import Exchange, read_body
+from qwen_lsp.backend.loopback_wire import LoopbackWire
 from qwen_lsp.backend.wire import Ask, Line, Reply, Stale, Wire, is_loopback, origin
-from qwen_lsp.core import dialects
+from qwen_lsp.core import codec, dialects
 from qwen_lsp.core.model import BackendError, Kind, Prompt, Secret, Service
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,10 @@ T = TypeVar("T")
 
 
 class Http:
-    """All exchanges and their connections. `jitter` is from 0 to 1; `near` tells addresses of this machine."""
+    """All exchanges and their connections. `jitter` is from 0 to 1; `near` tells addresses of this machine.
+
+    `wire` moves all bytes; without it one wire does for plain HTTP to this machine, and httpx for everything else.
+    """
 
     def __init__(
         self,
@@ -41,7 +46,8 @@ class Http:
         near: Callable[[str], bool] = is_loopback,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._wire = wire
+        self._near_wire: Wire = wire or LoopbackWire()
+        self._far_wire: Wire | None = wire
         self._near = near
         self._jitter = jitter
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -100,7 +106,7 @@ class Http:
 
     async def warm(self, url: str) -> None:
         """Imports and sets up, off the event loop, what the first request to this address needs."""
-        await (await self._the_wire()).warm(url)
+        await (await self._wire_for(url)).warm(url)
 
     async def close(self) -> None:
         """Stops every exchange, waits a second at most, and closes all connections. Idempotent."""
@@ -115,8 +121,9 @@ class Http:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if self._wire is not None:
-            await self._wire.close()
+        for wire in (self._near_wire, self._far_wire):
+            if wire is not None:
+                await wire.close()
 
     async def _get(self, url: str, key: Secret | None, patience: float, line: Line) -> tuple[int, object]:
         ask = Ask("GET", url, _headers({"accept": "application/json"}, key), None, patience)
@@ -128,13 +135,13 @@ class Http:
         if len(body) >= MAX_JSON:
             raise BackendError(Kind.PROTOCOL, f"the reply of {origin(url)} does not end")
         try:
-            return reply.status, json.loads(body)
+            return reply.status, codec.decode(body)
         except (ValueError, RecursionError):
             return reply.status, None
 
     async def _send(self, ask: Ask, line: Line) -> Reply:
         """One request; connections that the server closed while they were idle are passed over."""
-        wire = await self._the_wire()
+        wire = await self._wire_for(ask.url)
         for _ in range(_STALE_RETRIES):
             if self._closed:
                 raise BackendError(Kind.NETWORK, "qwen-lsp is shutting down")
@@ -144,12 +151,14 @@ class Http:
                 log.debug("stale connection passed over")
         raise BackendError(Kind.NETWORK, f"{origin(ask.url)} closes every connection without a reply")
 
-    async def _the_wire(self) -> Wire:
-        if self._wire is None:
+    async def _wire_for(self, url: str) -> Wire:
+        if loopback_wire.takes(url):
+            return self._near_wire
+        if self._far_wire is None:
             # Importing httpx takes 0.1 to 0.2 s: not on the event loop.
-            wire = await asyncio.to_thread(_default_wire)
-            self._wire = self._wire or wire
-        return self._wire
+            wire = await asyncio.to_thread(_httpx_wire)
+            self._far_wire = self._far_wire or wire
+        return self._far_wire
 
     def _own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
@@ -165,10 +174,8 @@ class Http:
 
 def _ask(service: Service, prompt: Prompt, patience: float) -> Ask:
     call = dialects.call(service, prompt)
-    # A lone surrogate, half an emoji under the cursor, can't be encoded: it becomes a question mark.
-    content = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"accept": "text/event-stream", "content-type": "application/json", **call.headers}
-    return Ask("POST", call.url, _headers(headers, service.key), content, patience)
+    return Ask("POST", call.url, _headers(headers, service.key), codec.encode(call.body, exact=False), patience)
 
 
 def _headers(headers: dict[str, str], key: Secret | None) -> dict[str, str]:
@@ -186,7 +193,7 @@ def _headers(headers: dict[str, str], key: Secret | None) -> dict[str, str]:
     return {**common, **headers, "authorization": f"Bearer {value}"}
 
 
-def _default_wire() -> Wire:
-    from qwen_lsp.backend.httpx_wire import HttpxWire  # noqa: PLC0415 - the first request pays for httpx
+def _httpx_wire() -> Wire:
+    from qwen_lsp.backend.httpx_wire import HttpxWire  # noqa: PLC0415 - the first far request pays for httpx
 
     return HttpxWire()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +22,19 @@ from contextlib import contextmanager, suppress
 import httpx
 
 from qwen_lsp.backend.severing import SeveringBackend, current_line
-from qwen_lsp.backend.wire import CONNECT_TIMEOUT, Ask, Line, Stale, is_loopback, origin
+from qwen_lsp.backend.wire import (
+    CONNECT_TIMEOUT,
+    Ask,
+    Line,
+    Stale,
+    garbled,
+    hung_up,
+    is_loopback,
+    not_connected,
+    origin,
+    silent,
+    unaskable,
+)
 from qwen_lsp.core.model import BackendError, Kind
 
 # At DEBUG these print the heads of replies, at INFO every address: none of it is theirs to log.
@@ -40,28 +51,6 @@ _KEPT_SECONDS_LOOPBACK = 4.0
 """llama.cpp's server closes an idle connection after 5 s without a word."""
 _KEPT_SECONDS = 60.0
 """A new TLS connection costs a distant region's user two or three round trips."""
-
-# The first that fits; `ask.patience` is in seconds.
-_TEXTS: tuple[tuple[type[httpx.HTTPError], Kind, str], ...] = (
-    (
-        httpx.ConnectTimeout,
-        Kind.NETWORK,
-        "no connection to {where} in time; check address and network",
-    ),
-    (
-        httpx.TimeoutException,
-        Kind.TIMEOUT,
-        "{where} said nothing for {ask.patience:g} s; qwen.timeout sets how long to wait",
-    ),
-    (httpx.ProxyError, Kind.NETWORK, "the proxy does not connect to {where}; check HTTPS_PROXY and NO_PROXY"),
-    (httpx.UnsupportedProtocol, Kind.CONFIG, "{where} can't be asked; check qwen.baseUrl"),
-    (httpx.LocalProtocolError, Kind.CONFIG, "{where} can't be asked; check qwen.baseUrl"),
-    (
-        httpx.DecodingError,
-        Kind.PROTOCOL,
-        "{where} sent a reply whose compression is broken; check qwen.baseUrl",
-    ),
-)
 
 
 class HttpxWire:
@@ -191,42 +180,32 @@ def _in_words(ask: Ask, line: Line) -> Iterator[None]:
     except httpx.HTTPError as error:
         told = _told(error, ask, line)
     except (httpx.InvalidURL, UnicodeError):
-        told = BackendError(Kind.CONFIG, f"{origin(ask.url)} can't be asked; check qwen.baseUrl")
+        told = unaskable(ask)
     else:
         return
     raise told from None
 
 
 def _told(error: httpx.HTTPError, ask: Ask, line: Line) -> BackendError | Stale:
-    unheard = line.reused and not line.heard and not line.cut_off
-    if unheard and isinstance(error, httpx.RemoteProtocolError | httpx.NetworkError):
-        return Stale()
     where = origin(ask.url)
-    if isinstance(error, httpx.ConnectError):
-        return BackendError(Kind.NETWORK, _not_connected(error, where))
-    if isinstance(error, httpx.RemoteProtocolError) and line.heard and not _broke_off(error):
-        return BackendError(Kind.PROTOCOL, f"{where} does not speak proper HTTP/1.1; check qwen.baseUrl")
-    for types, kind, text in _TEXTS:
-        if isinstance(error, types):
-            return BackendError(kind, text.format(where=where, ask=ask))
-    how = "broke off in the middle of its reply" if line.heard else "closed the connection without a reply"
-    return BackendError(Kind.NETWORK, f"{where} {how}; try again")
-
-
-def _not_connected(error: httpx.ConnectError, where: str) -> str:
-    causes = list(_causes(error))
-    for kind, text in (
-        (socket.gaierror, "the host name of {} is not known; check its spelling and the network"),
-        (
-            ssl.SSLCertVerificationError,
-            "the certificate of {} is not trusted; behind a company proxy set SSL_CERT_FILE to its file",
-        ),
-        (ssl.SSLError, "{} does not speak TLS; is it an http:// address?"),
-        (ConnectionRefusedError, "nothing answers at {}; is the server running?"),
-    ):
-        if any(isinstance(cause, kind) for cause in causes):
-            return text.format(where)
-    return f"no connection to {where}; check the address and the network"
+    match error:
+        case httpx.ConnectTimeout():
+            return not_connected(ask.url, [TimeoutError()])
+        case httpx.ConnectError():
+            return not_connected(ask.url, _causes(error))
+        case httpx.TimeoutException():
+            return silent(ask)
+        case httpx.ProxyError():
+            text = f"the proxy does not connect to {where}; check HTTPS_PROXY and NO_PROXY"
+            return BackendError(Kind.NETWORK, text)
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return unaskable(ask)
+        case httpx.DecodingError():
+            text = f"{where} sent a reply whose compression is broken; check qwen.baseUrl"
+            return BackendError(Kind.PROTOCOL, text)
+        case httpx.RemoteProtocolError() if line.heard and not _broke_off(error):
+            return garbled(ask)
+    return hung_up(ask, line)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

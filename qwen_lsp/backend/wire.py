@@ -1,4 +1,4 @@
-"""The seam between what an exchange means (http.py) and who moves its bytes (httpx_wire.py).
+"""The seam between what an exchange means (http.py) and who moves its bytes (loopback_wire.py, httpx_wire.py).
 
 A `Wire` sends one request and hands out the reply's bytes. It retries nothing, adds no key and reads no
 meaning into a body. Its failures are `BackendError`s in a person's words, or `Stale`.
@@ -7,8 +7,11 @@ meaning into a body. Its failures are `BackendError`s in a person's words, or `S
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Mapping
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -55,9 +58,11 @@ class Line:
         """The request is about to be written to a connection that `hang_up` ends."""
         self.reused = reused
         self._hang_up = hang_up
+        if self.cut_off:
+            hang_up()
 
     def detach(self) -> None:
-        """The connection is the pool's again: from now on a cut is no business of it."""
+        """The connection is not this request's any more: from now on a cut is no business of it."""
         self._hang_up = None
 
     def cut(self) -> None:
@@ -65,6 +70,48 @@ class Line:
         self.cut_off = True
         if self._hang_up is not None:
             self._hang_up()
+
+
+def not_connected(url: str, causes: Iterable[BaseException]) -> BackendError:
+    """No connection was made; the first cause that is known decides what is said."""
+    known = list(causes)
+    for kind, text in (
+        (socket.gaierror, "the host name of {} is not known; check its spelling and the network"),
+        (
+            ssl.SSLCertVerificationError,
+            "the certificate of {} is not trusted; behind a company proxy set SSL_CERT_FILE to its file",
+        ),
+        (ssl.SSLError, "{} does not speak TLS; is it an http:// address?"),
+        (ConnectionRefusedError, "nothing answers at {}; is the server running?"),
+        (TimeoutError, "no connection to {} in time; check address and network"),
+    ):
+        if any(isinstance(cause, kind) for cause in known):
+            return BackendError(Kind.NETWORK, text.format(origin(url)))
+    return BackendError(Kind.NETWORK, f"no connection to {origin(url)}; check the address and the network")
+
+
+def hung_up(ask: Ask, line: Line) -> BackendError | Stale:
+    """The connection ended before the reply did."""
+    if line.reused and not line.heard and not line.cut_off:
+        return Stale()
+    how = "broke off in the middle of its reply" if line.heard else "closed the connection without a reply"
+    return BackendError(Kind.NETWORK, f"{origin(ask.url)} {how}; try again")
+
+
+def silent(ask: Ask) -> BackendError:
+    """Nothing came for as long as the request is patient."""
+    text = f"{origin(ask.url)} said nothing for {ask.patience:g} s; qwen.timeout sets how long to wait"
+    return BackendError(Kind.TIMEOUT, text)
+
+
+def garbled(ask: Ask) -> BackendError:
+    """What came is no HTTP/1.1."""
+    return BackendError(Kind.PROTOCOL, f"{origin(ask.url)} does not speak proper HTTP/1.1; check qwen.baseUrl")
+
+
+def unaskable(ask: Ask) -> BackendError:
+    """No request can be made for such an address."""
+    return BackendError(Kind.CONFIG, f"{origin(ask.url)} can't be asked; check qwen.baseUrl")
 
 
 class Reply(Protocol):
@@ -109,6 +156,7 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+@lru_cache(maxsize=64)
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine's own, by its spelling alone."""
     host = (urlsplit(url).hostname or "").rstrip(".")

@@ -7,6 +7,7 @@ else; the process is gone within 2 s of its end.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -109,9 +110,18 @@ def _server(layers: Layers, level: str | None) -> Server:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
 
     def on_ready() -> None:
-        # 150 ms that neither the greeting nor the first key should wait for.
-        for module in ("qwen_lsp.engine.engine", "qwen_lsp.backend.backend", "httpx"):
-            asyncio.get_running_loop().run_in_executor(None, import_module, module)
+        asyncio.get_running_loop().call_soon(load)
+
+    def load() -> None:
+        """Loads what the first key would have to wait for, while the editor looks its settings up."""
+        from qwen_lsp.backend.resolve import configured
+
+        import_module("qwen_lsp.engine.engine")
+        import_module("qwen_lsp.backend.backend")
+        # All that is loaded now stays: looking through it for garbage would take 0.1 s, in the middle of typing.
+        gc.freeze()
+        if configured(layers.merged(), env) == "dashscope":
+            asyncio.get_running_loop().run_in_executor(None, import_module, "qwen_lsp.backend.httpx_wire")
 
     return build(make_engine, layers, on_settings=on_settings, on_ready=on_ready)
 

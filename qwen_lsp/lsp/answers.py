@@ -16,6 +16,8 @@ from qwen_lsp.lsp.questions import Question
 # Emacs 28's JSON parser rejects a message that holds NUL, and Neovim shows ^M for a carriage return.
 _CONTROLS = {code: None for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Looked for first: nearly every text is clean.
+_UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _WORD = re.compile(r"\w*\Z")
 _PLAIN, _SNIPPET = 1, 2
 """LSP's InsertTextFormat."""
@@ -89,6 +91,8 @@ def menu_item(question: Question, ghost: Ghost) -> dict[str, Any] | None:
 
 def clean(raw: str) -> str:
     """A text that every editor takes: LF line ends, no other control characters, no half surrogate pairs."""
+    if not _UNCLEAN.search(raw):
+        return raw
     cleaned = raw.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
     if _SURROGATE.search(cleaned):
         return cleaned.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

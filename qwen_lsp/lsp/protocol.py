@@ -9,11 +9,10 @@ they were then; nothing of a message but its method reaches a log; a failure is 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +20,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol
 
+from qwen_lsp.core import codec
 from qwen_lsp.lsp.documents import Documents, Malformed
 from qwen_lsp.lsp.transport import framed
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 Id: TypeAlias = str | int | float | None
 Plain: TypeAlias = Callable[[dict[str, Any]], object]
-"""Takes a message's params; returns a request's result, or an awaitable of it when that takes time."""
+"""Takes a message's params; returns a request's result, or a coroutine of it when that takes time."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 INTERNAL_ERROR, NOT_INITIALIZED, CANCELLED = -32603, -32002, -32800
@@ -78,7 +78,7 @@ class Protocol(LanguageServerProtocol):
     def receive(self, body: bytes) -> None:
         """Takes the body of one frame."""
         try:
-            message = json.loads(body)
+            message = codec.decode(body)
         except (ValueError, RecursionError):
             logger.warning("a message of %d bytes is not JSON", len(body))
             self._refuse(None, PARSE_ERROR, "not JSON")
@@ -128,13 +128,24 @@ class Protocol(LanguageServerProtocol):
         except Exception as error:  # noqa: BLE001 - any failure is this request's reply
             self._failed(ident, error)
             return
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
+        if asyncio.iscoroutine(result):
+            task = asyncio.ensure_future(self._answer(ident, result))
             self._request_futures[_token(ident)] = task  # type: ignore[assignment]  # as pygls itself does
-            # From the callback, since a task that is cancelled before its first step can't reply itself.
-            task.add_done_callback(partial(self._finished, ident))
+            task.add_done_callback(partial(self._unanswered, ident, result))
         else:
             self._reply(ident, result)
+
+    async def _answer(self, ident: Id, work: Coroutine[Any, Any, object]) -> None:
+        """Replies as soon as a handler knows what, which a callback would do one turn of the event loop later."""
+        result = await work
+        del self._request_futures[_token(ident)]
+        self._reply(ident, result)
+
+    def _unanswered(self, ident: Id, work: Coroutine[Any, Any, object], task: asyncio.Task[None]) -> None:
+        """Replies for a task that could not: one that failed, or was cancelled, perhaps before its first step."""
+        work.close()
+        if task.cancelled() or task.exception() is not None:
+            self._finished(ident, task)
 
     def _request_typed(self, ident: Id, method: str, message: dict[str, Any]) -> None:
         token = _token(ident)
@@ -153,7 +164,7 @@ class Protocol(LanguageServerProtocol):
         elif (error := future.exception()) is not None:
             self._failed(ident, error)
         else:
-            self._reply(ident, future.result())
+            self._send_data({"jsonrpc": self.VERSION, "id": ident, "result": future.result()})
 
     def _failed(self, ident: Id, error: BaseException) -> None:
         if isinstance(error, Refused | JsonRpcException):
@@ -225,15 +236,18 @@ class Protocol(LanguageServerProtocol):
     # Out
 
     def _reply(self, ident: Id, result: object) -> None:
-        self._send_data({"jsonrpc": self.VERSION, "id": ident, "result": result})
+        self._write(codec.encode({"jsonrpc": self.VERSION, "id": ident, "result": result}))
 
     def _refuse(self, ident: Id, code: int, message: str) -> None:
-        self._send_data({"jsonrpc": self.VERSION, "id": ident, "error": {"code": code, "message": message}})
+        self._write(codec.encode({"jsonrpc": self.VERSION, "id": ident, "error": {"code": code, "message": message}}))
 
     def _send_data(self, data: Any) -> None:  # noqa: ANN401 - as pygls declares it
         """In place of pygls' own, which logs every body."""
+        self._write(json.dumps(data, default=self._serialize_message).encode())
+
+    def _write(self, body: bytes) -> None:
         if self.writer is not None:
-            self.writer.write(framed(json.dumps(data, default=self._serialize_message).encode()))
+            self.writer.write(framed(body))
 
     def _type_of(self, method: str) -> type[Any]:
         kind = self.get_message_type(method)

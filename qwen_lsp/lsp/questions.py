@@ -32,12 +32,10 @@ class Question:
 
     def range(self, start: int, end: int) -> dict[str, Any]:
         """Two columns of the cursor's line in the editor's units."""
+        line, encoding = self.line, self.client.encoding
         return {
-            side: {
-                "line": self.request.line,
-                "character": text.units(self.line, column, self.client.encoding),
-            }
-            for side, column in (("start", start), ("end", end))
+            "start": {"line": self.request.line, "character": text.units(line, start, encoding)},
+            "end": {"line": self.request.line, "character": text.units(line, end, encoding)},
         }
 
 
