@@ -7,12 +7,15 @@ beginning of prompts only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qwen_lsp.core.model import Request, Service
 
 _STEP = 16
 """Lines by which the window's beginning moves."""
+_MOST_LINES = 400
+"""Lines that are looked at on either side of the cursor; they are joined before they are measured, which is faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +58,38 @@ def window(request: Request, size: Budget) -> Window:
     if request.selected is not None:
         head = line[: request.selected.start] + request.selected.text
         tail = line[max(request.selected.end, column) :]
-    first = _first_line(lines, row, size.before - len(head))
-    before = "".join(lines[first:row]) + head
-    after, room, index = [tail], size.after - len(tail), row + 1
-    while index < len(lines) and room >= len(lines[index]):
-        after.append(lines[index])
-        room -= len(lines[index])
-        index += 1
+    above = _last_lines(_text(lines[max(0, row - _MOST_LINES) : row]), size.before - len(head))
+    first = row - above.count("\n")
+    surplus = -first % _STEP
+    if first + surplus <= row:
+        above = _without_lines(above, surplus)
+        first += surplus
+    tail = _plain_ends(tail)
+    below = _first_lines(_text(lines[row + 1 : row + 1 + _MOST_LINES]), size.after - len(tail))
     # A line too long for the window (minified code) is cut by force: nothing may send a megabyte.
-    return Window(_plain_ends(before)[-size.before :], _plain_ends("".join(after))[: size.after], first)
+    return Window((above + head)[-size.before :], (tail + below)[: size.after], first)
 
 
-def _first_line(lines: tuple[str, ...], row: int, room: int) -> int:
-    """The first line to show: line 0, or the first multiple of the step from which the rest fits into `room`."""
-    first = row
-    while first > 0 and len(lines[first - 1]) <= room:
-        first -= 1
-        room -= len(lines[first])
-    if first == 0:
-        return 0
-    stepped = -(-first // _STEP) * _STEP
-    return stepped if stepped <= row else first
+def _last_lines(text: str, room: int) -> str:
+    """The last of these lines, as many as fit into `room` code points."""
+    return text[text.find("\n", len(text) - max(room, 0) - 1) + 1 :] if len(text) > room else text
+
+
+def _first_lines(text: str, room: int) -> str:
+    """The first of these lines, as many as fit."""
+    return text[: text.rfind("\n", 0, max(room, 0)) + 1] if len(text) > room else text
+
+
+def _without_lines(text: str, count: int) -> str:
+    """The text without its first lines."""
+    at = 0
+    for _ in range(count):
+        at = text.index("\n", at) + 1
+    return text[at:]
+
+
+def _text(lines: Sequence[str]) -> str:
+    return _plain_ends("".join(lines))
 
 
 def _plain_ends(text: str) -> str:

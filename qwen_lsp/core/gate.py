@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -27,11 +28,13 @@ _SHARED_EXAMPLE = re.compile(r"^\.env\.(example|sample|template|dist)$", re.IGNO
 _CLOSERS_ONLY = re.compile(r"""^[\s)\]}>"'`;,:]*$""")
 
 
+@lru_cache(maxsize=64)
 def file_name(uri: str) -> str:
     """The last part of a URI's path, decoded: "a b.py" for "file:///x/a%20b.py"."""
     return PurePosixPath(unquote(urlsplit(uri).path)).name
 
 
+@lru_cache(maxsize=64)
 def is_private(uri: str) -> bool:
     """Whether a file's name says that it holds keys, passwords or certificates."""
     name = file_name(uri)
@@ -62,7 +65,7 @@ def gate(request: Request, settings: Settings) -> Skip | None:
         return Skip(Reason.TOO_LARGE, f"{len(snapshot.lines)} lines, the most is {MAX_LINES}")
     if len(line) > MAX_LINE:
         return Skip(Reason.TOO_LARGE, f"a line of {len(line)} characters, the most is {MAX_LINE}")
-    if "\0" in line or any("\0" in near for near in snapshot.lines[:200]):
+    if "\0" in line or "\0" in "".join(snapshot.lines[:200]):
         return Skip(Reason.BINARY)
     return _by_place(request, line) if request.trigger is Trigger.AUTOMATIC else None
 

@@ -6,6 +6,7 @@ Only `lsp/` knows of UTF-16 or bytes. Times are seconds unless a name ends in `_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -31,7 +32,7 @@ class Snapshot:
     uri: str
     language: str
     version: int
-    lines: tuple[str, ...]
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def worth_showing(text: str, scene: Scene) -> Skip | None:
         return Skip(Reason.EMPTY)
     if only_closers(bare) and scene.rest.lstrip().startswith(bare):
         return Skip(Reason.FILTERED, "only what already closes the line")
-    if only_closers(bare) and not scene.head.strip() and scene.following[:1] == ((scene.head + text).rstrip(),):
+    if only_closers(bare) and not scene.head.strip() and scene.below == (scene.head + text).rstrip():
         return Skip(Reason.FILTERED, "only what already follows")
     if not scene.head.strip() and "\n" not in bare and bare == scene.above.strip() and len(bare) > 1:
         return Skip(Reason.FILTERED, "the line above again")

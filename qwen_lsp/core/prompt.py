@@ -36,7 +36,7 @@ _LOOK_ALIKE = re.compile(r"<¦([A-Za-z0-9_]{1,40})¦>")
 
 def neutralised(text: str) -> str:
     """`text` without any string of a control token's shape; look-alikes stand in their places."""
-    return _TOKEN.sub(r"<¦\1¦>", text)
+    return _TOKEN.sub(r"<¦\1¦>", text) if "<|" in text else text
 
 
 def restored(text: str) -> str:

@@ -74,13 +74,15 @@ class Reuse:
         best = self._answers.get(place)
         if best is not None and best.text:
             return best
-        for earlier, known in list(self._near.get(_surroundings(place), ())):
+        near = self._near.get(_surroundings(place), deque())
+        for earlier, known in list(near):
             typed = place.typed_since(earlier)
             if typed is None:
                 continue
             rest = remainder(known.text, typed)
             if rest is None and is_rejection(known.text, typed):
                 self._answers.pop(earlier, None)
+                near.remove((earlier, known))  # or each later key would compare with it in vain
             elif rest and (best is None or len(rest) > len(best.text)) and self._answers.get(earlier) is known:
                 best = Known(rest, known.prefetched)
         return best

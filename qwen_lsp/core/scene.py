@@ -20,8 +20,8 @@ class Scene:
     """The cursor's line from the cursor on."""
     above: str
     """The nearest line above that is not blank, or ""."""
-    following: tuple[str, ...]
-    """The lines below the cursor's, blank ones left out, in order."""
+    below: str
+    """The nearest line below that is not blank, without blanks at its end, or ""."""
     prefix: str
     language: str
     route: Route
@@ -45,12 +45,24 @@ def scene(window: Window, language: str, route: Route) -> Scene:
     return Scene(
         head=head,
         rest=rest,
-        above=next((line for line in reversed(above.split("\n")) if line.strip()), ""),
-        following=tuple(line.rstrip() for line in below.split("\n") if line.strip()),
+        above=_last_line(above),
+        below=_first_line(below).rstrip(),
         prefix=window.prefix,
         language=language,
         route=route,
     )
+
+
+def _last_line(text: str) -> str:
+    """The last line that is not blank. Only it is cut out: this stands before every request."""
+    end = len(text.rstrip())
+    return text[text.rfind("\n", 0, end) + 1 :].partition("\n")[0] if end else ""
+
+
+def _first_line(text: str) -> str:
+    """The first line that is not blank."""
+    begin = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, begin) + 1 :].partition("\n")[0] if begin < len(text) else ""
 
 
 def indentation(line: str) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-_LINE_END = re.compile(rb"[\r\n]")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF = b"\r", b"\n"
+_DATA = b"data:"
 
 
 class SseDecoder:
@@ -32,22 +33,19 @@ class SseDecoder:
             ValueError: an event is larger than the limit. The stream can't be decoded any further.
         """
         events: list[str] = []
-        position = 0
         if self._skip_lf and chunk:
             # A lone CR ends a line at once, so that no event waits for the next chunk; an LF after it is
             # its second half.
-            self._skip_lf = False
-            position = int(chunk.startswith(_LF))
-        while match := _LINE_END.search(chunk, position):
-            self._hold(chunk[position : match.start()])
-            position = match.end()
-            if match[0] == _CR:
-                if position == len(chunk):
-                    self._skip_lf = True
-                elif chunk.startswith(_LF, position):
-                    position += 1
-            self._end_line(events)
-        self._hold(chunk[position:])
+            chunk, self._skip_lf = chunk.removeprefix(_LF), False
+        first, *others = _LINE_END.split(chunk)
+        self._hold(first)
+        if others:
+            self._end_line(bytes(self._line), events)
+            for line in others[:-1]:
+                self._end_line(line, events)
+            self._line.clear()
+            self._hold(others[-1])
+        self._skip_lf = self._skip_lf or chunk.endswith(_CR)
         return events
 
     def close(self) -> list[str]:
@@ -57,7 +55,8 @@ class SseDecoder:
         """
         events: list[str] = []
         if self._line:
-            self._end_line(events)
+            self._end_line(bytes(self._line), events)
+            self._line.clear()
         self._dispatch(events)
         return events
 
@@ -66,22 +65,18 @@ class SseDecoder:
         if len(self._line) > self._limit:
             raise ValueError(f"a line of the event stream is longer than {self._limit} bytes")
 
-    def _end_line(self, events: list[str]) -> None:
-        line = bytes(self._line)
-        self._line.clear()
+    def _end_line(self, line: bytes, events: list[str]) -> None:
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)
         if not line:
             self._dispatch(events)
-            return
-        name, _, value = line.partition(b":")
-        if name != b"data":
-            return
-        self._data.append(value.removeprefix(b" "))
-        self._size += len(value) + 1
-        if self._size > self._limit:
-            raise ValueError(f"an event is larger than {self._limit} bytes")
+        elif line.startswith(_DATA) or line == _DATA[:-1]:
+            value = line[len(_DATA) :].removeprefix(b" ")
+            self._data.append(value)
+            self._size += len(value) + 1
+            if self._size > self._limit:
+                raise ValueError(f"an event is larger than {self._limit} bytes")
 
     def _dispatch(self, events: list[str]) -> None:
         if self._data:

@@ -106,7 +106,7 @@ def _rule(index: int, lines: list[str], scene: Scene) -> str | None:
 
 def _is_following(line: str, scene: Scene) -> bool:
     """Whether the line is the next one of the document, indentation and all."""
-    return bool(scene.following) and line.rstrip() == scene.following[0]
+    return bool(scene.below) and line.rstrip() == scene.below
 
 
 def _leaves_top_level_block(line: str, scene: Scene) -> bool:

@@ -1,4 +1,4 @@
-"""A document as a list of lines, edited in place, and the arithmetic of positions in it.
+"""A document as lines, what an edit makes of them, and the arithmetic of positions in them.
 
 Promises: only CRLF, LF and a lone CR end a line (LSP 3.17, "Text Documents"; `str.splitlines` also breaks at form
 feeds, U+2028 and others); every line but the last keeps its end, the last has none, so there is always one; an
@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
+
+from qwen_lsp.core.lines import Lines
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 Place: TypeAlias = tuple[int, int]
@@ -84,18 +86,21 @@ def place(lines: Sequence[str], line: int, units: int, encoding: Encoding) -> Pl
     return line, column(lines[line], units, encoding)
 
 
-def edit(lines: list[str], start: Place, end: Place, text: str) -> None:
-    """Replaces what stands between two places, in place. Wrong places are clamped, reversed ones are swapped.
+def edit(lines: Lines, start: Place, end: Place, text: str, encoding: Encoding = "utf-32") -> Lines:
+    """The lines with a text in place of what stands between two positions. Wrong ones are clamped, reversed swapped.
 
     Only the lines that the edit touches are read: those of its range, and the one before it when a CR at its end
     meets an LF.
     """
-    (first, left), (last, right) = sorted((place(lines, *start, "utf-32"), place(lines, *end, "utf-32")))
-    new = lines[first][:left] + text + lines[last][right:]
-    if first and new.startswith("\n") and lines[first - 1].endswith("\r"):
-        first -= 1
-        new = lines[first] + new
+    first = last = place(lines, *start, encoding)
+    if end != start:
+        first, last = sorted((first, place(lines, *end, encoding)))
+    (row, left), (until, right) = first, last
+    new = lines[row][:left] + text + lines[until][right:]
+    if row and new.startswith("\n") and lines[row - 1].endswith("\r"):
+        row -= 1
+        new = lines[row] + new
     made = split(new)
-    if last + 1 < len(lines):
+    if until + 1 < len(lines):
         made.pop()  # what follows the end of a line that is not the last belongs to the next line
-    lines[first : last + 1] = made
+    return lines.replaced(row, until + 1, made)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -41,7 +42,7 @@ from qwen_lsp.core.scene import Scene, scene
 from qwen_lsp.engine.flight import Flight
 from qwen_lsp.engine.ports import Backend
 from qwen_lsp.engine.record import Answer, Record
-from qwen_lsp.engine.scheduler import Scheduler
+from qwen_lsp.engine.scheduler import LATENCY_TARGET, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ class Engine:
         outcome = await self._outcome(request, record, on_text)
         if isinstance(outcome, Ghost):
             self._prefetch_after(request, outcome, record.service)
-        logger.info(record.line(outcome))
+        # Once the answer is on its way: a line in the log takes as long as all that follows a model's last word.
+        asyncio.get_running_loop().call_soon(_log, record, outcome)
         return Answer(outcome, record)
 
     def accepted(self, uri: str) -> None:
@@ -135,12 +137,15 @@ class Engine:
             self._scheduler.supersede(uri, but=here)
             self.prefetch_hits += known.prefetched
             return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
+        by_hand = request.trigger is Trigger.INVOKED
         landing = await self._scheduler.landing(
             here,
             lambda: self._launch(here, around, service, request.snapshot, _urgency(request)),
             delay=lambda: self._delay(request, deleting=deleting),
             limit=_wire_limit(service),
-            flow=self._rhythm.flow if request.trigger is Trigger.AUTOMATIC else None,
+            flow=None if by_hand else self._rhythm.flow,
+            # Who asks by hand waits for all of it: their editor does not ask again by itself.
+            patience=math.inf if by_hand else LATENCY_TARGET,
             on_text=on_text,
         )
         if isinstance(landing, Skip):
@@ -182,11 +187,9 @@ class Engine:
         if not background:
             self._rhythm.asked()
         logger.debug("asks prefix=%d suffix=%d urgency=%s", len(prompt.prefix), len(prompt.suffix), urgency.name)
-        return flight, self._fly(flight)
-
-    async def _fly(self, flight: Flight) -> None:
         flight.on_settled = self._landed
-        await flight.run(self._backend.generate(flight.service, flight.prompt))
+        # The exchange starts now: the flight's first step comes a turn of the event loop later.
+        return flight, flight.run(self._backend.generate(service, prompt))
 
     def _landed(self, flight: Flight) -> None:
         """A flight has settled: what it says is kept, and what it took is learned from."""
@@ -251,6 +254,10 @@ class Engine:
         if not (deleting or request.snapshot.lines[request.line][: request.column].strip()):
             return 0.0  # a new line: the thought before it is complete
         return self._rhythm.rest(self._clock(), deleting=deleting)
+
+
+def _log(record: Record, outcome: Outcome) -> None:
+    logger.info(record.line(outcome))
 
 
 def _place(request: Request, service: Service) -> tuple[Place, Scene]:

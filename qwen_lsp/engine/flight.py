@@ -87,6 +87,8 @@ class Flight:
 
     def rest(self, typed: str) -> str | None:
         """What is left after this was typed, "" when it may yet come; None when the answer does not fit that."""
+        if not (self.settled or self._stopper.text):
+            return ""
         text = self.polished.text
         if not self.settled and typed.startswith(text):
             return ""

@@ -8,6 +8,7 @@ takes it over, and is then stopped. No more flights than a service takes are on 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -38,6 +39,8 @@ class Waiter:
     since: float
     flow: float | None
     """Seconds between two keys of a person who types fast."""
+    patience: float
+    """Seconds that a flight may take before its whole lines are better than all of it later."""
     superseded: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,15 +73,16 @@ class Scheduler:
         delay: Callable[[], float],
         limit: int,
         flow: float | None = None,
+        patience: float = LATENCY_TARGET,
         on_text: Callable[[str], None] | None = None,
     ) -> Landing | Skip:
         """The answer for a place, or why there is none. A flight with an error is returned as it is.
 
         Where nothing in flight fits, a new flight starts after `delay()` seconds without a newer request, and when
         fewer than `limit` are on the wire. `flow` is the gap between two keys of a person in full flow: who is
-        likely to be gone before the end gets the lines that are whole.
+        likely to be gone before the end gets the lines that are whole, and so does everyone after `patience` seconds.
         """
-        waiter = Waiter(place, self._clock(), flow)
+        waiter = Waiter(place, self._clock(), flow, patience)
         self.supersede(place.uri, but=place)
         self._waiters.add(waiter)
         started: Flight | None = None
@@ -192,7 +196,7 @@ class Scheduler:
                     return early
                 if typed or on_text is not None or until_early <= 0:
                     flight.listening.add(waiter.wake)
-                await _pause(waiter, until_early if until_early > 0 else None)
+                await _pause(waiter, until_early if 0 < until_early < math.inf else None)
             return None
         finally:
             flight.waiting.discard(waiter.wake)
@@ -202,10 +206,10 @@ class Scheduler:
 
     def _until_early(self, waiter: Waiter, flight: Flight) -> float:
         """Seconds until whole lines may be given, though more may come; not positive when they may be now."""
-        if flight.shown:
+        if flight.shown and waiter.patience != math.inf:
             return 0.0  # more of what is on the screen
         now = self._clock()
-        late = flight.started + LATENCY_TARGET - now
+        late = flight.started + waiter.patience - now
         if waiter.flow is None or now > waiter.since + LATEST * waiter.flow:
             return late
         return min(late, waiter.since + EARLIEST * waiter.flow - now)

@@ -16,6 +16,7 @@ from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
 from qwen_lsp.core import text
+from qwen_lsp.core.lines import Lines
 from qwen_lsp.core.model import Snapshot
 from qwen_lsp.core.text import Encoding, Place
 
@@ -36,7 +37,7 @@ class Document(TextDocument):
             super().__init__("untitled:", version=version, language_id=language)
             self.uri = uri
         self.encoding = encoding
-        self._lines = text.split(_storable(source))
+        self._lines = _lines(source)
         self._snapshot: Snapshot | None = None
 
     @property
@@ -56,7 +57,7 @@ class Document(TextDocument):
                 uri=self.uri,
                 language=self.language_id or "",
                 version=self.version or 0,
-                lines=tuple(self._lines),
+                lines=self._lines,
             )
         return self._snapshot
 
@@ -67,11 +68,6 @@ class Document(TextDocument):
             Malformed: it holds no two integers.
         """
         return text.place(self._lines, *position_of(position), self.encoding)
-
-    def replace(self, start: Place, end: Place, new: str) -> None:
-        """Applies one edit."""
-        text.edit(self._lines, start, end, _storable(new))
-        self._changed()
 
     def change(self, change: object) -> None:
         """Applies one TextDocumentContentChangeEvent.
@@ -84,20 +80,20 @@ class Document(TextDocument):
             raise Malformed("contentChanges: no text")
         span = change.get("range") if isinstance(change, Mapping) else None
         if span is None:
-            self._lines = text.split(_storable(new))
-            self._changed()
+            self._lines = _lines(new)
+            self._snapshot = None
             return
         start, end = range_of(span)
-        self.replace(self.place(start), self.place(end), new)
+        self._edit(position_of(start), position_of(end), new)
 
-    def _changed(self) -> None:
+    def _edit(self, start: Place, end: Place, new: str) -> None:
+        self._lines = text.edit(self._lines, start, end, _storable(new), self.encoding)
         self._snapshot = None
 
     # pygls' own way in, which edits of notebook cells take.
     def _apply_incremental_change(self, change: types.TextDocumentContentChangePartial) -> None:
         first, last = change.range.start, change.range.end
-        start = text.place(self._lines, first.line, first.character, self.encoding)
-        self.replace(start, text.place(self._lines, last.line, last.character, self.encoding), change.text)
+        self._edit((first.line, first.character), (last.line, last.character), change.text)
 
     def _apply_full_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         self.change({"text": change.text})
@@ -212,6 +208,10 @@ def _integer(value: object) -> int | None:
 
 def _version(item: Mapping[str, Any]) -> int | None:
     return _integer(item.get("version"))
+
+
+def _lines(source: str) -> Lines:
+    return Lines.of(text.split(_storable(source)))
 
 
 def _storable(new: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from qwen_lsp.core import text
+from qwen_lsp.core.lines import Lines
 
 HOSTILE = ["a", " ", "\r\n", "\n", "\r", "\f", "\v", "\x1c", "\x85", "\u2028", "é", "你", "😋", "\ud83d", "\udc4b"]
 texts = st.lists(st.sampled_from(HOSTILE), max_size=12).map("".join)
@@ -52,28 +53,27 @@ class Editing(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.lines, self.model = text.split(""), ""
+        self.lines, self.model = Lines.of(text.split("")), ""
 
     @initialize(document=texts)
     def open(self, document):
-        self.lines, self.model = text.split(document), document
+        self.lines, self.model = Lines.of(text.split(document)), document
 
     @rule(start=places, end=places, new=texts, encoding=encodings)
     def edit(self, start, end, new, encoding):
-        ours = [text.place(self.lines, *place, encoding) for place in (start, end)]
-        text.edit(self.lines, *ours, new)
+        self.lines = text.edit(self.lines, start, end, new, encoding)
         left, right = sorted(naive_offset(self.model, place, encoding) for place in (start, end))
         self.model = self.model[:left] + new + self.model[right:]
 
     @rule(start=places, end=places, new=texts)
     def edit_unclamped(self, start, end, new):
-        text.edit(self.lines, start, end, new)
+        self.lines = text.edit(self.lines, start, end, new)
         left, right = sorted(naive_offset(self.model, place, "utf-32") for place in (start, end))
         self.model = self.model[:left] + new + self.model[right:]
 
     @invariant()
     def same(self):
-        assert self.lines == naive_lines(self.model)
+        assert list(self.lines) == naive_lines(self.model)
 
 
 Editing.TestCase.settings = settings(max_examples=150, stateful_step_count=12, deadline=None)
@@ -124,16 +124,14 @@ def test_a_position_inside_a_character_is_rounded_down(line, units, encoding, co
 
 def test_an_edit_touches_only_its_own_lines():
     """Lines that an edit does not reach stay the same objects: its cost does not grow with the document."""
-    lines = text.split("".join(f"line {number}\n" for number in range(1000)))
-    before = list(lines)
-    text.edit(lines, (500, 5), (501, 0), "x\ny\n")
+    before = Lines.of(text.split("".join(f"line {number}\n" for number in range(1000))))
+    lines = text.edit(before, (500, 5), (501, 0), "x\ny\n")
     assert all(ours is old for ours, old in zip(lines[:500], before[:500], strict=True))
-    assert lines[500:503] == ["line x\n", "y\n", "line 501\n"]
+    assert lines[500:503] == ("line x\n", "y\n", "line 501\n")
     assert all(ours is old for ours, old in zip(lines[503:], before[502:], strict=True))
 
 
 def test_an_lf_typed_behind_a_cr_makes_one_line_end_of_both():
     """CR + LF is one line end even when the two arrive by different edits."""
-    lines = text.split("a\rb")
-    text.edit(lines, (1, 0), (1, 0), "\n")
+    lines = text.edit(Lines.of(["a\r", "b"]), (1, 0), (1, 0), "\n")
     assert lines == ["a\r\n", "b"]

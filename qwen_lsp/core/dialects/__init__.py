@@ -6,10 +6,10 @@ service; what a model can do stands in `models`, what an error means in `errors`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qwen_lsp.core import codec
 from qwen_lsp.core.dialects import dashscope, errors, openai
 from qwen_lsp.core.model import Api, BackendError, Delta, Prompt, Service
 
@@ -55,9 +55,10 @@ def delta(service: Service, data: str) -> Delta | None:
     result = dashscope.native_delta(payload) if native else openai.delta(payload)
     # A service may say `"error": null` or `"code": ""` beside an answer, so a fault is looked for where it
     # has content.
-    fault = errors.Fault.of(0, payload)
-    if fault is not None and (result is None or payload.get("error")):
-        raise errors.explain(service, fault)
+    if result is None or payload.get("error"):
+        fault = errors.Fault.of(0, payload)
+        if fault is not None:
+            raise errors.explain(service, fault)
     if result is None:
         raise errors.protocol_error(service)
     return result
@@ -73,7 +74,6 @@ def failure(service: Service, status: int, headers: Mapping[str, str], body: byt
 def _decoded(text: str) -> object:
     """A JSON value, or None for what is none (a bare `null` included: no interface says that)."""
     try:
-        value: object = json.loads(text, strict=False)
+        return codec.decode(text)
     except (ValueError, RecursionError):
         return None
-    return value
