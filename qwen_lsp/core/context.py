@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from qwen_lsp.core.model import Request, Service
 
@@ -30,11 +32,20 @@ _CLOUD = Budget(before=8000, after=3000)
 # A FIM prompt's suffix is read again after every key (it stands behind what was typed), at 60 to 90 tokens a second on
 # two slow cores: on a person's own processor the suffix has to be short.
 _LOCAL = Budget(before=2400, after=600)
+# A model server on this machine mostly has a better processor than ours, and reads the prompt on it all the same.
+_NEARBY = Budget(before=4000, after=1000)
 
 
 def budget(service: Service) -> Budget:
     """How much to show this service."""
-    return _LOCAL if service.is_local else _CLOUD
+    if service.is_local:
+        return _LOCAL
+    return _NEARBY if _is_nearby(service.base_url) else _CLOUD
+
+
+@lru_cache(maxsize=8)
+def _is_nearby(base_url: str) -> bool:
+    return urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_lsp.core.context import Budget, Window, window
-from qwen_lsp.core.model import Request, Selected
+from qwen_lsp.core.context import Budget, Window, budget, window
+from qwen_lsp.core.model import Api, Request, Route, Selected, Service
 from tests.marks import CURSOR, at
 
 WIDE = Budget(1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("nearer", "further"),
+    [
+        (("local", "http://127.0.0.1:9/v1"), ("openai", "http://127.0.0.1:9/v1")),
+        (("openai", "http://localhost:9/v1"), ("openai", "https://models.example/v1")),
+    ],
+)
+def test_the_nearer_the_processor_the_shorter_the_prompt(nearer: tuple[str, str], further: tuple[str, str]) -> None:
+    """Reading a prompt costs time on the person's own machine, and most of all on its processor."""
+    sizes = [
+        budget(Service(provider, url, "qwen-coder", Route.FIM, Api.COMPLETIONS)) for provider, url in (nearer, further)
+    ]
+    assert sizes[0].before < sizes[1].before
+    assert sizes[0].after < sizes[1].after
 
 
 def test_a_small_document_is_shown_whole() -> None:
