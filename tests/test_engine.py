@@ -347,3 +347,36 @@ async def test_who_rested_through_a_refusal_keeps_to_it(tmp_path: Path) -> None:
         assert isinstance(outcome, Skip)
         assert outcome.reason is Reason.COOLING_DOWN
         assert len(desk.fake.generations) == 1
+
+
+async def test_the_lanes_of_the_debounce(tmp_path: Path) -> None:
+    """By hand, and on a new line, nobody waits; inside a line the typist's rhythm says; who deletes is left to it."""
+    async with desk_with(tmp_path, debounce="auto") as desk:
+        engine = desk.engine
+        for key in range(20):
+            engine._rhythm.key(key * 0.24)
+        engine._rhythm.answered(0.0)
+        inside, new_line = at("x = █\n"), at("def f():\n    █\n")
+        by_hand = at("x = █\n", trigger=Trigger.INVOKED)
+        assert engine._delay(by_hand, deleting=False) == 0
+        assert engine._delay(new_line, deleting=False) == 0
+        assert engine._delay(inside, deleting=False) == pytest.approx(0.12)
+        assert engine._delay(inside, deleting=True) > 0.12
+    async with desk_with(tmp_path, debounce=70) as desk:
+        assert desk.engine._delay(inside, deleting=False) == pytest.approx(0.07)
+        assert desk.engine._delay(by_hand, deleting=False) == 0
+
+
+async def test_who_asks_by_hand_waits_for_all_of_it(desk: Desk) -> None:
+    """Their editor does not ask again by itself, so half an answer would stay half."""
+    more = asyncio.Event()
+    desk.fake.script(Answer(["a = 1\n", "b", more, " = 2"]))
+    waiting = asyncio.ensure_future(desk.outcome("import m\n█\n", trigger=Trigger.INVOKED))
+    await desk.fake.until(1)
+    desk.clock.passed += 5
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    more.set()
+    ghost = await waiting
+    assert isinstance(ghost, Ghost)
+    assert ghost.insert == "a = 1\nb = 2"
