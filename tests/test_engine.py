@@ -19,7 +19,7 @@ from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
-from tests.fake_dashscope import FAILURES, STALL, Answer, FakeService, Scripted, failing
+from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Scripted, failing
 from tests.marks import accepted, at
 
 
@@ -222,6 +222,26 @@ async def test_no_provider_is_a_reason_with_the_next_step(tmp_path: Path) -> Non
         assert desk.notices
 
 
+async def test_a_service_that_can_not_be_found_out_is_told_at_once(tmp_path: Path) -> None:
+    """A server that is not running is no passing accident when there is not even a model to ask for."""
+    async with FakeService() as gone:
+        address = gone.openai
+    async with desk_with(tmp_path, base_url=address, model="") as desk:
+        outcome = await desk.outcome("x = █\n")
+        assert isinstance(outcome, Skip)
+        assert outcome.reason is Reason.ERROR
+        assert [notice.text for notice in desk.notices] == [outcome.detail]
+
+
+async def test_a_connection_that_breaks_is_told_when_it_goes_on(desk: Desk) -> None:
+    """One broken connection is an accident and no pop-up; three in a row are not."""
+    desk.fake.default = Answer(["1", CUT])
+    for failures in range(1, 4):
+        desk.clock.passed += 60
+        await desk.outcome(f"x{failures} = █\n")
+        assert bool(desk.notices) is (failures == 3)
+
+
 async def test_closing_releases_every_waiter(tmp_path: Path) -> None:
     """A server that shuts down answers what is open, and leaves no task behind."""
     before = asyncio.all_tasks()
@@ -278,6 +298,7 @@ async def test_what_follows_a_suggestion_is_asked_while_it_is_shown(tmp_path: Pa
         ghost = await desk.outcome("a = 1\nb = 2█\n")
         assert isinstance(ghost, Ghost)
         assert (ghost.insert, ghost.source) == ("\nc = 3", "prefetch")
+        await desk.outcome("a = 1\nb = 2\nc█\n")
         assert (desk.engine.prefetched, desk.engine.prefetch_hits) == (1, 1)
 
 

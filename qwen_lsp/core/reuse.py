@@ -47,10 +47,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A finished answer, and whether it was asked for before anyone wanted it."""
+    """A finished answer."""
 
     text: str
-    prefetched: bool = False
+    asked_ahead: Place | None = None
+    """The place it was asked for before anyone wanted it; None for an answer that somebody waited for."""
 
 
 class Reuse:
@@ -84,7 +85,7 @@ class Reuse:
                 self._answers.pop(earlier, None)
                 near.remove((earlier, known))  # or each later key would compare with it in vain
             elif rest and (best is None or len(rest) > len(best.text)) and self._answers.get(earlier) is known:
-                best = Known(rest, known.prefetched)
+                best = Known(rest, known.asked_ahead)
         return best
 
     def forget(self, uri: str) -> None:

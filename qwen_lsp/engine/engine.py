@@ -10,6 +10,7 @@ import logging
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -50,6 +51,8 @@ WIRE_LIMIT, WIRE_LIMIT_LOCAL = 2, 1
 """Generations on the wire at once. A local server has one model to share: two at once make both late."""
 PASSING = 3
 """Failures in a row after which a broken connection is no accident."""
+HITS = 16
+"""Answers asked ahead of which it is remembered that they have been counted as wanted."""
 PREFETCH_AFTER = 0.05
 """Seconds that a suggestion is shown before the state after accepting it is asked for."""
 
@@ -74,6 +77,7 @@ class Engine:
         self._rhythm = Rhythm()
         self._last: Place | None = None
         self._prefetching: asyncio.TimerHandle | None = None
+        self._hits: deque[Place] = deque(maxlen=HITS)
         self._guard = Guard()
         self.prefetched = self.prefetch_hits = 0
         """How often the state after a suggestion was asked for, and how often that was wanted."""
@@ -135,8 +139,9 @@ class Engine:
         # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
         if known and (known.text or request.trigger is Trigger.AUTOMATIC):
             self._scheduler.supersede(uri, but=here)
-            self.prefetch_hits += known.prefetched
-            return self._shown(known.text, request, around, record, "prefetch" if known.prefetched else "cache")
+            if known.asked_ahead:
+                self._hit(known.asked_ahead)
+            return self._shown(known.text, request, around, record, "prefetch" if known.asked_ahead else "cache")
         by_hand = request.trigger is Trigger.INVOKED
         landing = await self._scheduler.landing(
             here,
@@ -156,6 +161,8 @@ class Engine:
         if landing.flight.error is not None:
             return Skip(Reason.ERROR, landing.flight.error.message)
         landing.flight.shown = True
+        if landing.flight.background:
+            self._hit(landing.flight.place)
         return self._shown(landing.rest, request, around, record, "flight" if landing.adopted else "model")
 
     def _shown(self, text: str, request: Request, around: Scene, record: Record, source: str) -> Outcome:
@@ -196,7 +203,10 @@ class Engine:
         now = self._clock()
         if flight.error is not None:
             self._guard.failed(now, flight.error, random.random())  # noqa: S311 - editors must not return together
-            self._tell(flight.error)
+            # What may pass by itself is told when it has not.
+            passing = flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._guard.failures < PASSING
+            if not passing:
+                self._tell(flight.error)
             return
         if flight.first_text is not None or not flight.abandoned:
             usage = flight.usage
@@ -205,10 +215,10 @@ class Engine:
             self._rhythm.answered(flight.first_text - flight.started)
         logger.debug("ends pieces=%d rule=%s abandoned=%s", flight.pieces, flight.rule, flight.abandoned)
         if not flight.abandoned:
-            self._reuse.put(flight.place, Known(flight.polished.text, prefetched=flight.background))
+            self._reuse.put(flight.place, _known(flight, flight.polished.text))
         elif flight.shown:
             # A person who takes back what they typed instead sees again what they saw.
-            self._reuse.put(flight.place, Known(flight.whole_lines, prefetched=flight.background))
+            self._reuse.put(flight.place, _known(flight, flight.whole_lines))
 
     def _prefetch_after(self, request: Request, ghost: Ghost, service: Service | None) -> None:
         """Asks in the background for what would follow if the ghost were accepted, where that is wanted.
@@ -233,15 +243,20 @@ class Engine:
         ):
             self.prefetched += 1
 
+    def _hit(self, asked_at: Place) -> None:
+        """An answer that was asked ahead is wanted; each counts once, however many keys it serves."""
+        if asked_at not in self._hits:
+            self._hits.append(asked_at)
+            self.prefetch_hits += 1
+
     def _stop_prefetch(self) -> None:
         if self._prefetching is not None:
             self._prefetching.cancel()
             self._prefetching = None
 
     def _tell(self, error: BackendError) -> None:
-        """Tells the person what they have to mend. What may pass by itself is told when it has not."""
-        passing = error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._guard.failures < PASSING
-        if POLICIES[error.kind].tell and not passing:
+        """Tells the person what they have to mend."""
+        if POLICIES[error.kind].tell:
             level = "warning" if error.kind is Kind.CONFIG else "error"
             self._on_notice(Notice(f"{error.kind.value}: {error.message}", level, error.message))
 
@@ -258,6 +273,10 @@ class Engine:
 
 def _log(record: Record, outcome: Outcome) -> None:
     logger.info(record.line(outcome))
+
+
+def _known(flight: Flight, text: str) -> Known:
+    return Known(text, asked_ahead=flight.place if flight.background else None)
 
 
 def _place(request: Request, service: Service) -> tuple[Place, Scene]:
