@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from qwen_lsp.backend import download, weights
 from qwen_lsp.cli import paths
+
+# How long an example takes is no property of the code here: CI's machines are busy ones.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 def _model(name: str) -> Path:

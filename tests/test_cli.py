@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,17 @@ from qwen_lsp.cli.asking import TargetError, target
 from tests.fake_dashscope import FAILURES, Answer, FakeService
 
 SOURCE = "def add(a, b):\n    return \n\n\ndef sub(a, b):\n    return a - b\n"
+
+SHAPES = """class Circle:
+    \"\"\"A circle about the origin.\"\"\"
+
+    def __init__(self, radius: float) -> None:
+        self.radius = radius
+
+    def area(self) -> float:
+        return 3.14159 * self.radius ** 2
+"""
+TYPED = "Circle("
 
 
 @dataclass
@@ -55,12 +67,12 @@ async def test_complete_prints_the_text_and_every_stage(tmp_path: Path) -> None:
     """The text goes to standard output and nothing else does; the stages and their times to standard error."""
     (tmp_path / "app.py").write_text(SOURCE)
     async with FakeService() as fake:
-        fake.script("a + b\n\n\ndef more")
+        fake.script("a + b  \n\n\ndef more")
         ran = await run("complete", "app.py:2:12", *asking(fake), home=tmp_path)
     assert (ran.status, ran.out) == (0, "a + b\n")
     for stage in ("gate", "provider", "context", "reuse", "model", "place"):
         assert f"ms  {stage}" in ran.err
-    assert "stopped by: two blank lines, trailing blanks" in ran.err
+    assert "stopped by: end of the statement, trailing blanks" in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -76,8 +88,68 @@ async def test_complete_gives_machines_one_object(tmp_path: Path) -> None:
     assert (said["provider"], said["model"], said["route"]) == ("openai", "qwen-coder-turbo", "fim")
     assert said["prompt"].startswith("<|fim_prefix|>def add(a, b):\n    return <|fim_suffix|>\n\n\ndef sub")
     assert said["raw"] == "a + b"
+    assert said["changes"] == []
+    assert said["others"] == []
     assert said["tokens"]["prompt"] > 0
+    assert 0 < said["context"]["before"]["tokens"] < said["context"]["before"]["budget"]
+    assert said["context"]["why"]
     assert said["totalMs"] >= said["firstTokenMs"] > 0
+
+
+async def test_complete_tells_what_was_shown_of_other_files_and_why(tmp_path: Path) -> None:
+    """Tokens against the budget, each passage with its score and source, what the service counted."""
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    (folder / "shapes.py").write_text(SHAPES)
+    (folder / "app.py").write_text(f"from shapes import Circle\n\n\ndef main():\n    circle = {TYPED}\n")
+    where = f"project/app.py:5:{14 + len(TYPED)}"
+    async with FakeService() as fake:
+        fake.script("2)")
+        ran = await run("complete", where, "--json", *asking(fake), home=tmp_path)
+        fake.script("2)")
+        told = await run("complete", where, *asking(fake), home=tmp_path)
+    context = json.loads(ran.out)["context"]
+    assert "shapes.py" in {passage["path"] for passage in context["passages"]}
+    assert 0 < context["snippets"]["tokens"] <= context["snippets"]["budget"]
+    assert f"{context['snippets']['tokens']} of other files (of {context['snippets']['budget']})" in told.err
+    assert "shapes.py" in told.err
+    assert re.search(r"\d+ tokens read, 0 of them cached; \d+ written", told.err)
+
+
+@pytest.mark.parametrize("command", ["complete", "try"])
+@pytest.mark.parametrize("snippets", ["true", "false"])
+async def test_an_ignored_file_is_not_sent_by_any_command(tmp_path: Path, command: str, snippets: str) -> None:
+    """Whoever names it: the rules of the repository hold, and the reason is told."""
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".qwenignore").write_text("app.py\n")
+    (folder / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        where = "project/app.py:2:12"
+        ran = await run(command, where, *asking(fake), home=tmp_path, QWEN_LSP_SNIPPETS=snippets)
+        assert fake.generations == []
+    assert ran.status == 1
+    assert "nothing to show: ignored" in ran.err
+
+
+async def test_complete_shows_what_each_filter_has_changed(tmp_path: Path) -> None:
+    """With `--show-prompt` the text before and after every step that changed it, in order."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script("a + b  \n\n\ndef more")
+        ran = await run("complete", "app.py:2:12", "--show-prompt", *asking(fake), home=tmp_path)
+    before, after = "--- trailing blanks: before\na + b  \n", "--- trailing blanks: after\na + b\n--- shown\n"
+    assert ran.err.index("--- raw answer") < ran.err.index("--- stop: ") < ran.err.index(before) < ran.err.index(after)
+
+
+async def test_complete_shows_different_candidates(tmp_path: Path) -> None:
+    """The likeliest is the text; the others are told beside it, when they are asked for."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService() as fake:
+        fake.script("a + b", "b + a")
+        ran = await run("complete", "app.py:2:12", "--candidates", "2", *asking(fake), home=tmp_path)
+    assert ran.out == "a + b\n"
+    assert "--- candidate 2\nb + a\n" in ran.err
 
 
 async def test_complete_says_why_there_is_nothing(tmp_path: Path) -> None:

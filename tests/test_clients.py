@@ -164,6 +164,16 @@ def test_ghost_text_is_plain_with_lf_line_ends_and_no_control_characters():
     assert item["command"] == COMMAND
 
 
+def test_further_suggestions_follow_the_best():
+    """Editors cycle through the list in its order; one that can't be shown is left out, and none comes alone."""
+    asked = question("print(█)\n", NEOVIM_12)
+    first, other, nothing = ghost(asked, "a"), ghost(asked, "b"), ghost(asked, ")", after=1)
+    items = answers.inline_list(asked, first, (nothing, other))["items"]
+    assert [item["insertText"] for item in items] == ["a", "b"]
+    assert answers.inline_list(asked, None, (other,)) == {"items": []}
+    assert answers.inline_list(asked, first)["items"] == items[:1]
+
+
 def test_a_ghost_over_control_characters_is_not_shown():
     """What stands in the document can't be changed by an insertion that leaves it out."""
     assert inline("\f█x", "y", before=1, after=1) is None

@@ -59,7 +59,9 @@ def test_examples_of_settings_are_right() -> None:
 
 def test_what_is_said_to_leave_the_machine_is_the_budget() -> None:
     """The privacy section names the window's true size."""
-    assert f"{_CLOUD.before:,} characters before the cursor and {_CLOUD.after:,}" in " ".join(README.split())
+    said = " ".join(README.split())
+    assert f"{_CLOUD.before:,} tokens before the cursor and {_CLOUD.after:,} after it" in said
+    assert f"{_CLOUD.snippets:,} tokens of passages" in said
 
 
 @pytest.mark.parametrize("path", ["qwen_lsp/ARCHITECTURE.md", "README.md"])

@@ -110,7 +110,7 @@ def test_a_range_as_a_list_is_a_range():
 
 
 def test_pygls_own_edits_take_the_same_way():
-    """Cells of notebooks are edited by pygls, through the same text."""
+    """Whatever pygls edits by itself goes through the same text."""
     documents = opened("a\fb")
     edit = types.TextDocumentContentChangePartial(
         text="x", range=types.Range(start=types.Position(0, 2), end=types.Position(0, 3))

@@ -19,6 +19,7 @@ from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
+from qwen_lsp.engine.ports import Sources
 from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Scripted, failing
 from tests.marks import accepted, at
 
@@ -58,15 +59,24 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_with(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
+async def desk_with(folder: Path, *, sources: Sources | None = None, **settings: Any) -> AsyncIterator[Desk]:
     """A desk with a service of its own."""
     notices: list[Notice] = []
     async with FakeService() as fake:
-        wanted = {"provider": "openai", "base_url": fake.openai, "model": "qwen-coder-turbo", "debounce": 0}
+        cloud = settings.get("provider") == "dashscope"
+        wanted = {
+            "provider": "openai",
+            "base_url": fake.dashscope if cloud else fake.openai,
+            "region": "cn-beijing" if cloud else "auto",
+            "model": "qwen-coder-turbo",
+            "debounce": 0,
+            "candidates": 1,
+        }
         chosen = Settings(**(wanted | settings))
-        backend = ModelBackend(chosen, {}, state_dir=folder / "s", cache_dir=folder / "c", on_notice=notices.append)
+        env = {"DASHSCOPE_API_KEY": "sk-made-up"} if cloud else {}
+        backend = ModelBackend(chosen, env, state_dir=folder / "s", cache_dir=folder / "c", on_notice=notices.append)
         clock = Clock()
-        engine = Engine(backend, chosen, clock=clock, on_notice=notices.append)
+        engine = Engine(backend, chosen, sources=sources, clock=clock, on_notice=notices.append)
         try:
             yield Desk(engine, fake, notices, clock)
         finally:
@@ -118,7 +128,7 @@ async def test_partial_mode_strips_an_echo_and_a_fence(tmp_path: Path) -> None:
 
 async def test_enough_is_shown_before_the_stream_ends(desk: Desk) -> None:
     """When the stop rules are satisfied nobody waits for a service that goes on."""
-    await desk.check("f(█, x)\n", Answer(["a", "\n", STALL]), "f(⟦a⟧, x)\n", trigger=Trigger.INVOKED)
+    await desk.check("f(█)\n", Answer(["a", "\n", STALL]), "f(⟦a⟧)\n", trigger=Trigger.INVOKED)
 
 
 async def test_typing_what_is_shown_asks_no_one(desk: Desk) -> None:
@@ -401,3 +411,27 @@ async def test_who_asks_by_hand_waits_for_all_of_it(desk: Desk) -> None:
     ghost = await waiting
     assert isinstance(ghost, Ghost)
     assert ghost.insert == "a = 1\nb = 2"
+
+
+async def test_right_after_an_accepted_line_nobody_is_asked(desk: Desk) -> None:
+    """The line is complete and the person is about to go on; by hand, and once they have, it is asked again."""
+    await desk.check("x = f(█\n", "1)", "x = f(⟦1)⟧\n")
+    desk.engine.accepted("file:///src/app.py")
+    await desk.check("x = f(1)█\n", "unused", Reason.JUST_ACCEPTED)
+    await desk.check("x = f(1)█\n", "unused", Reason.JUST_ACCEPTED)
+    desk.fake._queue.clear()
+    await desk.check("x = f(1)\n█\n", "y = 2", "x = f(1)\n⟦y = 2⟧\n")
+    await desk.check("x = f(1)█\n", " + 1", "x = f(1)⟦ + 1⟧\n")
+
+
+async def test_by_hand_it_is_asked_right_after_accepting(desk: Desk) -> None:
+    """Whoever presses the key wants more."""
+    await desk.check("x = f(█\n", "1)", "x = f(⟦1)⟧\n")
+    desk.engine.accepted("file:///src/app.py")
+    await desk.check("x = f(1)█\n", " + 1", "x = f(1)⟦ + 1⟧\n", trigger=Trigger.INVOKED)
+
+
+async def test_accepting_what_was_never_shown_is_no_matter(desk: Desk) -> None:
+    """Editors may send the command for whatever they remember."""
+    desk.engine.accepted("file:///unknown.py")
+    await desk.check("x = █\n", "1", "x = ⟦1⟧\n")

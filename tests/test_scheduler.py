@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from qwen_lsp.core.config import Settings
+from qwen_lsp.core.context import Window
 from qwen_lsp.core.model import (
     Api,
     BackendError,
@@ -25,10 +26,12 @@ from qwen_lsp.core.model import (
     Route,
     Service,
     Skip,
+    Snippet,
     Trigger,
 )
-from qwen_lsp.engine.engine import WIRE_LIMIT, Engine
+from qwen_lsp.engine.engine import Engine
 from qwen_lsp.engine.record import Answer
+from qwen_lsp.engine.scheduler import WIRE_LIMIT
 from tests.marks import CURSOR, at
 from tests.virtual_time import VirtualTimeLoop
 
@@ -37,6 +40,8 @@ TRUTH = "total = 0\n    for item in items:\n        total += item.size\n    retu
 """What the person means to type, and what the model says where it sees that they are on the way."""
 ELSEWHERE = "zzz"
 """What it says where they are not."""
+VARIED = "varied"
+"""What it says when it is asked for something less likely."""
 AFTER = "\n"
 CHANGED = "\n# something below has changed\n"
 DOCUMENTS = ("file:///a.py", "file:///b.py", "file:///c.py")
@@ -49,11 +54,17 @@ def meant(typed: str, after: str) -> str:
     return TRUTH[len(typed) :] if after == AFTER else f"other({typed!r})"
 
 
+def by_hand(request: Request) -> bool:
+    return request.trigger is Trigger.INVOKED
+
+
 class Script:
     """One generation: says what it is told to, when it is told to."""
 
     def __init__(self, prompt: Prompt) -> None:
         self.left = meant(prompt.prefix.removeprefix(HEAD), prompt.suffix)
+        if prompt.temperature:
+            self.left = f"{VARIED} = {prompt.temperature}"
         self.deltas: list[Delta] = []
         self.error: BackendError | None = None
         self.over = self.stopped = False
@@ -115,6 +126,24 @@ class Scripts:
         return [script for script in self.made if script.live]
 
 
+class Shelf:
+    """Sources of passages that take their time, fitting engine/ports.py."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def refusal(self, uri: str) -> Skip | None:
+        return None
+
+    def repository(self, uri: str) -> tuple[str, str]:
+        return "project", "app.py"
+
+    async def snippets(self, request: Request, around: Window, room: int) -> list[Snippet]:
+        self.asked += 1
+        await asyncio.sleep(0.05 * (self.asked % 4))
+        return [Snippet("other.py", f"passage = {self.asked // 3}", 0.5, "similar")]
+
+
 class Typing(RuleBasedStateMachine):
     """A person types, the editor asks, the model streams, things fail, time passes."""
 
@@ -128,7 +157,7 @@ class Typing(RuleBasedStateMachine):
         self.asked: list[tuple[Request, str, str, asyncio.Task[Answer]]] = []
 
     async def make(self) -> Engine:
-        return Engine(self.backend, Settings(prefetch=True), clock=self.loop.time)
+        return Engine(self.backend, Settings(prefetch=True), sources=Shelf(), clock=self.loop.time)
 
     def run(self, seconds: float = 0.0) -> None:
         """Lets everything that can happen happen, and this time pass."""
@@ -195,9 +224,13 @@ class Typing(RuleBasedStateMachine):
     @invariant()
     def what_is_shown_fits(self) -> None:
         """A ghost goes on with what the model says for that very place, typed-through or not (invariant 6)."""
-        for _, typed, after, task in self.asked:
+        for request, typed, after, task in self.asked:
             if task.done() and not task.cancelled() and isinstance(ghost := task.result().outcome, Ghost):
-                assert meant(typed, after).startswith(ghost.insert), (typed, ghost)
+                shown = [ghost, *task.result().others]
+                likely = [each for each in shown if not each.insert.startswith(VARIED)]
+                assert all(meant(typed, after).startswith(each.insert) for each in likely), (typed, ghost)
+                assert len({each.insert for each in shown}) == len(shown)
+                assert ghost in likely or by_hand(request)
 
     @invariant()
     def only_the_newest_request_of_a_document_waits(self) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip, Trigger
+from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip, Snapshot, Trigger
 from qwen_lsp.engine.record import Answer, Record
 from qwen_lsp.lsp.server import build
 from qwen_lsp.lsp.settings import Layers
@@ -32,11 +32,12 @@ class Engine:
         self.go.set()
         self.told: list[str] = []
         self.says: Callable[[Request], Outcome] = lambda request: ghost(request, "hello()")
+        self.others: tuple[Ghost, ...] = ()
 
     async def complete(self, request: Request) -> Answer:
         self.requests.append(request)
         await self.go.wait()
-        return Answer(self.says(request), Record(time.monotonic))
+        return Answer(self.says(request), Record(time.monotonic), self.others)
 
     def accepted(self, uri: str) -> None:
         self.told.append(f"accepted {uri}")
@@ -52,14 +53,52 @@ def ghost(request: Request, insert: str) -> Ghost:
     return Ghost(request.line, request.column, request.column, insert, insert)
 
 
+class Follower:
+    """Writes down what it is told."""
+
+    watched = False
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.on_progress: Callable[[int, int], None] = lambda _done, _total: None
+
+    def folders(self, places: Iterable[str]) -> None:
+        self.told.append(("folders", *places))
+
+    def use(self, *, snippets: bool) -> None:
+        self.told.append(("use", snippets))
+
+    def opened(self, snapshot: Snapshot, *, within: str = "") -> None:
+        self.told.append(("opened", snapshot.uri, within))
+
+    def changed(self, snapshot: Snapshot, line: int) -> None:
+        self.told.append(("changed", snapshot.uri, "".join(snapshot.lines), line))
+
+    def saved(self, uri: str) -> None:
+        self.told.append(("saved", uri))
+
+    def touched(self, uris: Iterable[str]) -> None:
+        self.told.append(("touched", *uris))
+
+    def closed(self, uri: str) -> None:
+        self.told.append(("closed", uri))
+
+    def asked(self, request: Request) -> None:
+        self.told.append(("asked", request.line, request.column))
+
+    def close(self) -> None:
+        self.told.append(("close",))
+
+
 class Desk:
     """A session; `sent` holds what the server has written."""
 
     def __init__(self, **options: Any) -> None:
+        self.follower = Follower()
         self.engines: list[Engine] = []
         self.sent: list[dict[str, Any]] = []
         self.decoder = FrameDecoder()
-        self.server = build(self.make, Layers(**options))  # type: ignore[arg-type]
+        self.server = build(self.make, Layers(**options), self.follower)  # type: ignore[arg-type]
         self.server.protocol.set_writer(self)  # type: ignore[arg-type]
         self.ids = 0
 
@@ -142,6 +181,18 @@ async def test_the_document_is_frozen_when_the_request_is_read(desk):
     desk.type(0, 4, "later")
     await desk.reply(ident)
     assert desk.engine.requests[0].snapshot.lines == ("x = \n", "")
+
+
+async def test_further_candidates_are_further_items(desk):
+    """The best first; none of them once the document has changed."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4, triggerKind=1))
+    desk.engine.others = (ghost(desk.engine.requests[0], "other()"), ghost(desk.engine.requests[0], "third()"))
+    items = (await desk.ask(INLINE, at(0, 4, triggerKind=1)))["items"]
+    assert [item["insertText"] for item in items] == ["hello()", "other()", "third()"]
+    ident = desk.request(INLINE, at(0, 4))
+    desk.type(0, 4, "h")
+    assert (await desk.reply(ident))["result"] == {"items": []}
 
 
 async def test_a_late_answer_is_not_shown_inline(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from qwen_lsp.backend.backend import ModelBackend
     from qwen_lsp.core.config import Settings
     from qwen_lsp.engine.engine import Engine
+    from qwen_lsp.engine.ports import Sources
+    from qwen_lsp.workspace.workspace import Workspace
+
+
+PATIENCE = 10.0
+"""Seconds that a command waits for a repository to be read."""
 
 
 class TargetError(Exception):
@@ -47,8 +54,16 @@ def read_file(name: str) -> bytes:
 
 
 @asynccontextmanager
-async def engine_for(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[tuple[Engine, ModelBackend]]:
-    """An engine and its backend for one command. A running embedded model is left on for the next one."""
+async def engine_for(
+    settings: Settings,
+    env: Mapping[str, str],
+    sources: Sources | None = None,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> AsyncIterator[tuple[Engine, ModelBackend]]:
+    """An engine and its backend for one command. A running embedded model is left on for the next one.
+
+    Notices go to standard error, unless `on_notice` hears them.
+    """
     from qwen_lsp.backend.backend import ModelBackend
     from qwen_lsp.cli.paths import cache_dir, state_dir
     from qwen_lsp.engine.engine import Engine
@@ -59,11 +74,40 @@ async def engine_for(settings: Settings, env: Mapping[str, str]) -> AsyncIterato
     backend = ModelBackend(
         settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=lambda _notice: None
     )
-    engine = Engine(backend, settings, on_notice=tell)
+    engine = Engine(backend, settings, sources=sources, on_notice=on_notice or tell)
     try:
         yield engine, backend
     finally:
         await engine.close(linger=True)
+
+
+@asynccontextmanager
+async def workspace_of(snapshot: Snapshot, *, snippets: bool) -> AsyncIterator[Workspace | None]:
+    """The repository that a file lies in; None for what is no file. Without one, the current directory or the file's.
+
+    For `snippets` it is read, as far as `PATIENCE` allows; its rules for what is never sent hold in any case.
+    """
+    import asyncio
+
+    from qwen_lsp.workspace.places import path_of
+    from qwen_lsp.workspace.workspace import Workspace
+
+    if not snapshot.uri.startswith("file:"):
+        yield None
+        return
+    path, here = Path(path_of(snapshot.uri)), Path.cwd()
+    usual = here if path.is_relative_to(here) else path.parent
+    workspace = Workspace(snippets=snippets)
+    try:
+        workspace.folders([str(next((up for up in path.parents if (up / ".git").exists()), usual))])
+        workspace.opened(snapshot)
+        if snippets:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await workspace.ready()
+        yield workspace
+    finally:
+        workspace.close()
 
 
 def _parts(text: str) -> tuple[str, int, int]:

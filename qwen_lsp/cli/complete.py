@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from qwen_lsp.cli import config
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from qwen_lsp.core.config import Settings
     from qwen_lsp.core.model import Request
     from qwen_lsp.engine.flight import Flight
-    from qwen_lsp.engine.record import Answer
+    from qwen_lsp.engine.record import Answer, Record
 
 
 def register(commands: Commands) -> None:
@@ -26,7 +27,12 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("target", metavar="FILE:LINE:COL", help="where to write, from 1; FILE may be -")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    parser.add_argument("--show-prompt", action="store_true", help="also print the prompt and the raw answer")
+    parser.add_argument(
+        "--show-prompt", action="store_true", help="also print the prompt, the raw answer and what each filter changed"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=1, metavar="N", choices=range(1, 6), help="different answers to ask for (1)"
+    )
     config.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -34,6 +40,8 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Asks once and prints."""
     import asyncio
+
+    from msgspec.structs import replace
 
     from qwen_lsp.cli.asking import TargetError, read_file, target
 
@@ -45,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     except TargetError as error:
         print(f"qwen-lsp: {error}", file=sys.stderr)
         return 2
-    answer = asyncio.run(_ask(request, settings))
+    answer = asyncio.run(_ask(request, replace(settings, candidates=options.candidates)))
     if options.json:
         import json
 
@@ -58,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _ask(request: Request, settings: Settings) -> Answer:
-    from qwen_lsp.cli.asking import engine_for
+    from qwen_lsp.cli.asking import engine_for, workspace_of
 
-    async with engine_for(settings, os.environ) as (engine, _):
+    async with AsyncExitStack() as stack:
+        sources = await stack.enter_async_context(workspace_of(request.snapshot, snippets=settings.snippets))
+        engine, _ = await stack.enter_async_context(engine_for(settings, os.environ, sources))
         return await engine.complete(request)
 
 
@@ -80,14 +90,28 @@ def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
         said |= {"region": service.region} if service.region else {}
     said["stages"] = [{"name": s.name, "ms": round(s.ms, 3), "detail": s.detail} for s in record.stages]
     said["totalMs"] = round(record.total_ms, 3)
+    if (figures := record.figures) is not None:
+        said["context"] = {
+            "why": figures.budget.why,
+            "before": {"tokens": figures.before, "budget": figures.budget.before},
+            "after": {"tokens": figures.after, "budget": figures.budget.after},
+            "snippets": {"tokens": figures.snippets, "budget": figures.budget.snippets},
+            "passages": [
+                {"path": passage.path, "source": passage.source, "score": round(passage.score, 3)}
+                for passage in figures.passages
+            ],
+        }
     if (flight := record.flight) is not None:
         said |= {"firstTokenMs": _rounded(record.first_token_ms), "generationMs": _rounded(record.generation_ms)}
         said |= {"finish": flight.finish, "stopRule": flight.rule, "filters": list(flight.filters)}
         said["tokens"] = {"generated": flight.pieces}
-        if usage := flight.usage:
+        if usage := flight.usage or flight.estimate:
             said["tokens"] |= {"prompt": usage.prompt, "completion": usage.completion, "cached": usage.cached}
+            said["tokens"]["estimated"] = flight.usage is None
         if show_prompt:
-            said |= {"prompt": _prompt_text(flight), "raw": flight.raw}
+            changes = [{"name": name, "before": before, "after": after} for name, before, after in flight.changes]
+            said |= {"prompt": prompt_of(flight), "raw": flight.raw, "changes": changes}
+    said["others"] = [other.insert for other in answer.others]
     return said
 
 
@@ -97,25 +121,46 @@ def _print(answer: Answer, *, show_prompt: bool) -> None:
     outcome, record = answer.outcome, answer.record
     flight = record.flight
     if show_prompt and flight is not None:
-        print(f"--- prompt\n{_prompt_text(flight)}\n--- raw answer\n{flight.raw}\n--- shown", file=sys.stderr)
+        print(f"--- prompt\n{prompt_of(flight)}\n--- raw answer\n{flight.raw}", file=sys.stderr)
+        for name, before, after in flight.changes:
+            print(f"--- {name}: before\n{before}\n--- {name}: after\n{after}", file=sys.stderr)
+        print("--- shown", file=sys.stderr)
     if isinstance(outcome, Ghost):
         print(outcome.insert)
     else:
         print(f"nothing to show: {outcome.reason.value} {outcome.detail}".rstrip(), file=sys.stderr)
     for stage in record.stages:
         print(f"{stage.ms:9.1f} ms  {stage.name:<9} {stage.detail}".rstrip(), file=sys.stderr)
+    for line in notes(record):
+        print(f"{'':13}{line}", file=sys.stderr)
+    for number, other in enumerate(answer.others, 2):
+        print(f"--- candidate {number}\n{other.insert}", file=sys.stderr)
+
+
+def notes(record: Record) -> list[str]:
+    """What was shown to the model against what could be, what the service counted, and what was changed, as lines."""
+    lines = []
+    if (figures := record.figures) is not None:
+        size = figures.budget
+        lines.append(
+            f"about {figures.before} tokens before the cursor (of {size.before}), {figures.after} after it (of "
+            f"{size.after}), {figures.snippets} of other files (of {size.snippets}): {size.why}"
+        )
+        lines += [f"{passage.score:.2f} {passage.source} {passage.path}" for passage in figures.passages]
+    flight = record.flight
+    if flight is not None and (usage := flight.usage or flight.estimate):
+        about = "" if flight.usage else "about "
+        lines.append(f"{about}{usage.prompt} tokens read, {usage.cached} of them cached; {usage.completion} written")
     if flight is not None and (flight.filters or flight.rule):
-        changed = ", ".join([*([f"stopped by: {flight.rule}"] if flight.rule else []), *flight.filters])
-        print(f"{'':13}{changed}", file=sys.stderr)
+        lines.append(", ".join([*([f"stopped by: {flight.rule}"] if flight.rule else []), *flight.filters]))
+    return lines
 
 
-def _prompt_text(flight: Flight) -> str:
-    from qwen_lsp.core.model import Route
-    from qwen_lsp.core.prompt import fim_text, partial_messages
+def prompt_of(flight: Flight) -> str:
+    """The text that the model was asked to continue; chat messages one after the other, each headed by its role."""
+    from qwen_lsp.engine.flight import prompt_text
 
-    if flight.service.route is Route.FIM:
-        return fim_text(flight.prompt)
-    return "\n".join(f"[{message['role']}]\n{message['content']}" for message in partial_messages(flight.prompt))
+    return prompt_text(flight.prompt, flight.service.route)
 
 
 def _rounded(ms: float | None) -> float | None:

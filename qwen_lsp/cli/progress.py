@@ -1,4 +1,4 @@
-"""A progress bar on standard error: name, bytes, speed, time left.
+"""A progress bar on standard error: name, bytes and speed, or a count of things, and the time left.
 
 On a terminal one line that is redrawn; elsewhere a plain line every ten seconds, so that logs stay readable.
 """
@@ -16,9 +16,15 @@ CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Call it with the bytes that are there and those there will be, as often as you like."""
+    """Call it with the bytes that are there and those there will be, as often as you like.
 
-    def __init__(self, name: str, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    With a `unit` what is counted are such things: "12 of 60 holes".
+    """
+
+    def __init__(
+        self, name: str, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, unit: str = ""
+    ) -> None:
+        self._unit = unit
         self._name = name
         self._stream = stream
         self._clock = clock
@@ -54,7 +60,8 @@ class Progress:
         began, there = self._begun or (now, done)
         speed = (done - there) / (now - began) if now > began else 0.0
         left = f", {_span((total - done) / speed)} left" if speed > 0 and done < total else ""
-        numbers = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {speed / 1e6:.1f} MB/s{left}"
+        numbers = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {speed / 1e6:.1f} MB/s"
+        numbers = (f"{done} of {total} {self._unit}" if self._unit else numbers) + left
         if not self._terminal:
             return f"{self._name}: {numbers}"
         filled = WIDTH * done // max(total, 1)

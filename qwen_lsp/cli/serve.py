@@ -96,15 +96,17 @@ def _server(layers: Layers, level: str | None) -> Server:
 
     from qwen_lsp.cli.paths import cache_dir, state_dir
     from qwen_lsp.lsp.server import build
+    from qwen_lsp.workspace.workspace import Workspace
 
     env = dict(os.environ)
+    workspace = Workspace(snippets=False)  # until the person's settings are known
 
     def make_engine(settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
         from qwen_lsp.backend.backend import ModelBackend
         from qwen_lsp.engine.engine import Engine
 
         backend = ModelBackend(settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=on_notice)
-        return Engine(backend, settings, on_notice=on_notice)
+        return Engine(backend, settings, sources=workspace, on_notice=on_notice)
 
     def on_settings(settings: Settings) -> None:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
@@ -123,7 +125,7 @@ def _server(layers: Layers, level: str | None) -> Server:
         if configured(layers.merged(), env) == "dashscope":
             asyncio.get_running_loop().run_in_executor(None, import_module, "qwen_lsp.backend.httpx_wire")
 
-    return build(make_engine, layers, on_settings=on_settings, on_ready=on_ready)
+    return build(make_engine, layers, workspace, on_settings=on_settings, on_ready=on_ready)
 
 
 def _layers(layer: dict[str, object], problems: list[str]) -> Layers:

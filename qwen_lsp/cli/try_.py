@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from qwen_lsp.cli import config
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     """Asks once and prints while the answer streams."""
     import asyncio
 
+    from msgspec.structs import replace
+
     from qwen_lsp.cli.asking import TargetError, read_file, target
 
     settings, problems = config.settings(options, os.environ)
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     except TargetError as error:
         print(f"qwen-lsp: {error}", file=sys.stderr)
         return 2
-    return asyncio.run(_try(request, settings))
+    return asyncio.run(_try(request, replace(settings, candidates=1)))
 
 
 def sample() -> Request:
@@ -140,10 +143,12 @@ def fetch(name: str) -> None:
 
 async def _show(request: Request, settings: Settings) -> int:
     """Asks and prints as the answer streams. Raises BackendError when there is nobody to ask."""
-    from qwen_lsp.cli.asking import engine_for
+    from qwen_lsp.cli.asking import engine_for, workspace_of
     from qwen_lsp.core.model import Ghost
 
-    async with engine_for(settings, os.environ) as (engine, backend):
+    async with AsyncExitStack() as stack:
+        sources = await stack.enter_async_context(workspace_of(request.snapshot, snippets=settings.snippets))
+        engine, backend = await stack.enter_async_context(engine_for(settings, os.environ, sources))
         if sys.stderr.isatty():
             print("Waking the model …", end="\r", file=sys.stderr)
         service = await backend.service()

@@ -105,6 +105,29 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             "completion (Helix, eglot, old Neovim)."
         ),
     ] = "auto"
+    prompt_tokens: Annotated[
+        Annotated[int, msgspec.Meta(ge=256, le=32_768)] | Literal["auto"],
+        _described(
+            "Most tokens of a prompt. `auto`: what the embedded model can read in time on this machine, and "
+            "a price tier's worth for a service."
+        ),
+    ] = "auto"
+    candidates: Annotated[
+        int, _described("Different suggestions to offer when asked by hand; editors cycle through them.", ge=1, le=5)
+    ] = 3
+    snippets: Annotated[
+        bool, _described("Show the model passages of other files of the workspace that fit the place.")
+    ] = True
+    snippet_format: Annotated[
+        Literal["auto", "comments", "repository"],
+        _described(
+            "How passages of other files stand in a FIM prompt: as comments, or with Qwen's tokens for repositories. "
+            "`auto`: what measured best with the model."
+        ),
+    ] = "auto"
+    disable_in: Annotated[
+        list[Literal["comments", "strings"]], _described("Where nothing is suggested while typing.")
+    ] = msgspec.field(default_factory=list)
     disabled_languages: Annotated[
         list[str], _described("LSP language ids that are never completed, e.g. `markdown`.")
     ] = msgspec.field(default_factory=list)

@@ -22,6 +22,19 @@ class Trigger(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Snippet:
+    """Text from elsewhere that may help: whole lines with line feeds, the last without one."""
+
+    path: str
+    """As the model may see it: relative to its workspace folder, with slashes."""
+    text: str
+    score: float = 0.0
+    """How sure its source is that it helps, 0 to 1; comparable across sources."""
+    source: str = ""
+    """"definition", "similar", "next", "recent" or "given"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """An open document at one version.
 
@@ -33,6 +46,10 @@ class Snapshot:
     language: str
     version: int
     lines: Sequence[str]
+    before: tuple[Snippet, ...] = ()
+    """What precedes the document where it is a part of something: the cells above a notebook's cell, in their order."""
+    after: tuple[Snippet, ...] = ()
+    """What follows it: the cells below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +133,15 @@ class Service:
         return self.provider == "local"
 
 
+class Format(Enum):
+    """How text from elsewhere is shown to a model that fills in the middle."""
+
+    COMMENTS = "comments"
+    """As comments of the file's own language before it, each headed by its path."""
+    REPOSITORY = "repository"
+    """As files of a repository, with Qwen's own tokens (Qwen2.5-Coder, repository-level FIM)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Everything a model is asked, before it has the form that a service wants.
@@ -133,6 +159,11 @@ class Prompt:
     temperature: float
     stop: tuple[str, ...] = ()
     """Sent to the server, at most four: services take no more."""
+    snippets: tuple[Snippet, ...] = ()
+    """Text from elsewhere, the most helpful last: nearest to the code."""
+    format: Format = Format.COMMENTS
+    repository: str = ""
+    """The workspace folder's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +239,16 @@ class Reason(Enum):
     """The cursor stands inside a word."""
     REST_OF_LINE = "rest-of-line"
     """There is code right of the cursor on this line."""
+    COMMENT = "comment"
+    """The cursor stands in a comment, where completion is turned off (`qwen.disableIn`)."""
+    STRING = "string"
+    """The cursor stands in a string, where completion is turned off (`qwen.disableIn`)."""
+    READ_ONLY = "read-only"
+    """The document can't be edited."""
+    IGNORED = "ignored"
+    """The file is ignored (`.gitignore`, `.qwenignore`); such files are never sent."""
+    JUST_ACCEPTED = "just-accepted"
+    """A suggestion was accepted here a moment ago and the line is complete."""
     SELECTED = "selected"
     """The completion menu's selected entry can't be continued here."""
     NO_PROVIDER = "no-provider"

@@ -50,9 +50,10 @@ def fitted(text: str, rest: str, column: int) -> tuple[str, int]:
         # Blanks left at the cursor would end up behind the last line.
         return text, column + len(rest)
     first, newline, more = text.partition("\n")
-    overlap = _overlap(first, rest)
-    if overlap and not newline:
-        return first[:-overlap], column
+    last = more.rpartition("\n")[2] if newline else first
+    overlap = _overlap(last, rest)
+    if overlap:
+        return text[:-overlap], column
     closers = rest.rstrip()
     if only_closers(closers) and not newline and _unopened(first) >= _count_closers(closers) > 0:
         covered = _covers(first, closers)
@@ -66,7 +67,7 @@ def _overlap(text: str, rest: str) -> int:
     bare = rest.rstrip()
     for size in range(min(len(text), len(bare)), 0, -1):
         tail = text[-size:]
-        if not bare.startswith(tail):
+        if not bare.startswith(tail) or not tail.strip():
             continue
         if only_closers(tail):
             return size if _closes_outside(text, tail) else 0

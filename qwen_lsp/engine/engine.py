@@ -8,47 +8,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.context import budget, window
+from qwen_lsp.core.context import is_near
 from qwen_lsp.core.dialects.errors import POLICIES
-from qwen_lsp.core.gate import file_name, gate
-from qwen_lsp.core.guard import Guard, Urgency
-from qwen_lsp.core.model import (
-    BackendError,
-    Ghost,
-    Kind,
-    Notice,
-    Outcome,
-    Prompt,
-    Reason,
-    Request,
-    Service,
-    Skip,
-    Snapshot,
-    Trigger,
-)
+from qwen_lsp.core.gate import Accepted, gate
+from qwen_lsp.core.guard import Urgency
+from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Outcome, Reason, Request, Service, Skip, Trigger
 from qwen_lsp.core.place import after_accepting
-from qwen_lsp.core.place import place as placed
-from qwen_lsp.core.polish import worth_showing
-from qwen_lsp.core.prompt import SERVER_STOPS
 from qwen_lsp.core.reuse import Known, Place, Reuse
 from qwen_lsp.core.rhythm import Rhythm
-from qwen_lsp.core.scene import Scene, scene
+from qwen_lsp.engine.alternatives import Alternatives, Candidates
+from qwen_lsp.engine.asker import Asker, Question
 from qwen_lsp.engine.flight import Flight
-from qwen_lsp.engine.ports import Backend
+from qwen_lsp.engine.ports import Backend, Sources
 from qwen_lsp.engine.record import Answer, Record
-from qwen_lsp.engine.scheduler import LATENCY_TARGET, Scheduler
+from qwen_lsp.engine.scheduler import LATENCY_TARGET, Launched, Scheduler, wire_limit
 
 logger = logging.getLogger(__name__)
 
-WIRE_LIMIT, WIRE_LIMIT_LOCAL = 2, 1
-"""Generations on the wire at once. A local server has one model to share: two at once make both late."""
 PASSING = 3
 """Failures in a row after which a broken connection is no accident."""
 HITS = 16
@@ -65,6 +46,7 @@ class Engine:
         backend: Backend,
         settings: Settings,
         *,
+        sources: Sources | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
     ) -> None:
@@ -72,13 +54,18 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._on_notice = on_notice
+        self._sources = sources
+        self._asker = Asker(backend, settings, clock, sources)
+        self._asker.on_landed = self._landed
         self._scheduler = Scheduler(clock)
+        self._candidates = Candidates(self._scheduler, self._asker, settings.candidates, clock)
         self._reuse = Reuse(clock)
         self._rhythm = Rhythm()
         self._last: Place | None = None
         self._prefetching: asyncio.TimerHandle | None = None
         self._hits: deque[Place] = deque(maxlen=HITS)
-        self._guard = Guard()
+        self._shown_last: dict[str, tuple[Request, Ghost]] = {}
+        self._accepted: Accepted | None = None
         self.prefetched = self.prefetch_hits = 0
         """How often the state after a suggestion was asked for, and how often that was wanted."""
 
@@ -91,21 +78,40 @@ class Engine:
         if request.trigger is Trigger.AUTOMATIC:
             self._rhythm.key(self._clock())
         self._stop_prefetch()
-        outcome = await self._outcome(request, record, on_text)
+        others: list[Ghost] = []
+        question = await self._question(request, record)
+        if isinstance(question, Skip):
+            outcome: Outcome = question
+        else:
+            alternatives = self._candidates.alternatives(question)
+            try:
+                outcome = await self._outcome(question, record, on_text, alternatives)
+                if alternatives is not None:
+                    outcome, others = await self._candidates.beside(outcome, question, alternatives)
+                    record.stage("others", str(len(others)))
+            finally:
+                if alternatives is not None:
+                    alternatives.close()
         if isinstance(outcome, Ghost):
+            self._shown_last[request.snapshot.uri] = request, outcome
             self._prefetch_after(request, outcome, record.service)
         # Once the answer is on its way: a line in the log takes as long as all that follows a model's last word.
         asyncio.get_running_loop().call_soon(_log, record, outcome)
-        return Answer(outcome, record)
+        return Answer(outcome, record, tuple(others))
 
     def accepted(self, uri: str) -> None:
-        """A suggestion in this document was taken."""
+        """The last suggestion in this document was taken."""
+        if shown := self._shown_last.get(uri):
+            after = after_accepting(*shown)
+            self._accepted = Accepted(uri, after.line, after.column)
 
     def closed(self, uri: str) -> None:
         """A document was closed: nothing of it is needed any more."""
         self._scheduler.drop(uri)
         self._reuse.forget(uri)
-        self._last = None
+        self._asker.closed(uri)
+        self._shown_last.pop(uri, None)
+        self._last = self._accepted = None
 
     async def close(self, *, linger: bool = False) -> None:
         """Ends all work. Requests that still wait are answered as superseded.
@@ -113,12 +119,19 @@ class Engine:
         With `linger` an embedded model stays loaded for the next editor: right after an orderly goodbye.
         """
         self._stop_prefetch()
+        await self._asker.passages.close()
         await self._scheduler.close()
         await self._backend.close(linger=linger)
 
-    async def _outcome(self, request: Request, record: Record, on_text: Callable[[str], None] | None) -> Outcome:
+    async def _question(self, request: Request, record: Record) -> Question | Skip:
+        """What is to be asked, and whom; or why nobody is."""
         uri = request.snapshot.uri
-        skip = gate(request, self._settings)
+        taken = self._accepted
+        if taken is not None and (taken.line, taken.column) != (request.line, request.column):
+            self._accepted = None  # the person has gone on
+        skip = gate(request, self._settings, accepted=self._accepted)
+        if skip is None and self._sources is not None:
+            skip = self._sources.refusal(uri)
         record.stage("gate", skip.reason.value if skip else "")
         if skip:
             self._scheduler.supersede(uri)
@@ -130,28 +143,35 @@ class Engine:
             self._tell(error)
             return Skip(Reason.NO_PROVIDER if error.kind is Kind.CONFIG else Reason.ERROR, error.message)
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
-        here, around = _place(request, service)
-        record.stage("context", f"{len(here.window.prefix)}+{len(here.window.suffix)} characters")
+        question = self._asker.question(request, service)
+        record.shape, record.window = question.shape, question.here.window
+        record.stage("context", f"{len(record.window.prefix)}+{len(record.window.suffix)} characters")
+        return question
+
+    async def _outcome(
+        self,
+        question: Question,
+        record: Record,
+        on_text: Callable[[str], None] | None,
+        alternatives: Alternatives | None,
+    ) -> Outcome:
+        """The likeliest answer: what is known already, else what is in flight, else what a new flight says."""
+        request, here = question.request, question.here
         deleting = bool(self._last and self._last.typed_since(here))
         self._last = here
-        known = self._reuse.rest(here)
-        record.stage("reuse", "hit" if known else "miss")
-        # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
-        if known and (known.text or request.trigger is Trigger.AUTOMATIC):
-            self._scheduler.supersede(uri, but=here)
-            if known.asked_ahead:
-                self._hit(known.asked_ahead)
-            return self._shown(known.text, request, around, record, "prefetch" if known.asked_ahead else "cache")
+        if (known := self._known(question, record)) is not None:
+            return known
         by_hand = request.trigger is Trigger.INVOKED
         landing = await self._scheduler.landing(
             here,
-            lambda: self._launch(here, around, service, request.snapshot, _urgency(request)),
+            lambda: self._launch(question, alternatives),
             delay=lambda: self._delay(request, deleting=deleting),
-            limit=_wire_limit(service),
+            limit=wire_limit(question.service),
             flow=None if by_hand else self._rhythm.flow,
             # Who asks by hand waits for all of it: their editor does not ask again by itself.
             patience=math.inf if by_hand else LATENCY_TARGET,
             on_text=on_text,
+            prepare=lambda: self._asker.prepare(question),
         )
         if isinstance(landing, Skip):
             record.stage("model", landing.reason.value)
@@ -163,62 +183,50 @@ class Engine:
         landing.flight.shown = True
         if landing.flight.background:
             self._hit(landing.flight.place)
-        return self._shown(landing.rest, request, around, record, "flight" if landing.adopted else "model")
-
-    def _shown(self, text: str, request: Request, around: Scene, record: Record, source: str) -> Outcome:
-        """A polished text as a ghost, or why it is not worth one."""
-        skip = worth_showing(text, around)
-        ghost = None if skip else placed(text, request, source=source)
+        source = "flight" if landing.adopted else "model"
         record.stage("place", source)
-        return skip or ghost or Skip(Reason.FILTERED, "only what already follows")
+        return question.ghost(landing.rest, source)
 
-    def _launch(
-        self, here: Place, around: Scene, service: Service, snapshot: Snapshot, urgency: Urgency
-    ) -> tuple[Flight, Coroutine[Any, Any, None]] | Skip:
-        """The question for a place and the task that asks it, unless the service may not be asked just now."""
-        cost = (len(here.window.prefix) + len(here.window.suffix)) // 4 + self._settings.max_tokens
-        if refusal := self._guard.refusal(self._clock(), urgency, cost):
-            return Skip(refusal.reason, refusal.detail)
-        prompt = Prompt(
-            prefix=here.window.prefix,
-            suffix=here.window.suffix,
-            language=snapshot.language,
-            path=file_name(snapshot.uri),
-            max_tokens=self._settings.max_tokens,
-            temperature=self._settings.temperature,
-            stop=SERVER_STOPS,
-        )
-        background = urgency is Urgency.BACKGROUND
-        flight = Flight(here, around, service, prompt, self._clock, background=background)
-        self._guard.sent(self._clock(), cost)
-        if not background:
+    def _known(self, question: Question, record: Record) -> Outcome | None:
+        """What is left of an older answer that still fits."""
+        known = self._reuse.rest(question.here)
+        record.stage("reuse", "hit" if known else "miss")
+        # An empty answer is remembered for those who ask by typing; a person who asks by hand wants another try.
+        if known is None or not (known.text or question.request.trigger is Trigger.AUTOMATIC):
+            return None
+        self._scheduler.supersede(question.request.snapshot.uri, but=question.here)
+        if known.asked_ahead:
+            self._hit(known.asked_ahead)
+        source = "prefetch" if known.asked_ahead else "cache"
+        record.stage("place", source)
+        return question.ghost(known.text, source)
+
+    def _launch(self, question: Question, alternatives: Alternatives | None) -> Launched:
+        urgency = Urgency.INVOKED if question.request.trigger is Trigger.INVOKED else Urgency.AUTOMATIC
+        launched = self._asker.launch(question, urgency)
+        if not isinstance(launched, Skip):
             self._rhythm.asked()
-        logger.debug("asks prefix=%d suffix=%d urgency=%s", len(prompt.prefix), len(prompt.suffix), urgency.name)
-        flight.on_settled = self._landed
-        # The exchange starts now: the flight's first step comes a turn of the event loop later.
-        return flight, flight.run(self._backend.generate(service, prompt))
+            if alternatives is not None and not is_near(question.service):
+                asyncio.get_running_loop().call_soon(alternatives.start)
+        return launched
 
     def _landed(self, flight: Flight) -> None:
         """A flight has settled: what it says is kept, and what it took is learned from."""
-        now = self._clock()
         if flight.error is not None:
-            self._guard.failed(now, flight.error, random.random())  # noqa: S311 - editors must not return together
             # What may pass by itself is told when it has not.
-            passing = flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._guard.failures < PASSING
-            if not passing:
+            passing = flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._asker.guard.failures < PASSING
+            if not (passing or flight.alternative):
                 self._tell(flight.error)
             return
-        if flight.first_text is not None or not flight.abandoned:
-            usage = flight.usage
-            self._guard.succeeded(now, usage.prompt + usage.completion if usage else None)
+        if flight.alternative:
+            return
         if flight.first_text is not None and not flight.background:
             self._rhythm.answered(flight.first_text - flight.started)
-        logger.debug("ends pieces=%d rule=%s abandoned=%s", flight.pieces, flight.rule, flight.abandoned)
         if not flight.abandoned:
-            self._reuse.put(flight.place, _known(flight, flight.polished.text))
+            self._reuse.put(flight.place, _kept(flight, flight.polished.text))
         elif flight.shown:
             # A person who takes back what they typed instead sees again what they saw.
-            self._reuse.put(flight.place, _known(flight, flight.whole_lines))
+            self._reuse.put(flight.place, _kept(flight, flight.whole_lines))
 
     def _prefetch_after(self, request: Request, ghost: Ghost, service: Service | None) -> None:
         """Asks in the background for what would follow if the ghost were accepted, where that is wanted.
@@ -235,12 +243,12 @@ class Engine:
             self._prefetching = loop.call_later(after, self._prefetch, after_accepting(request, ghost), service)
 
     def _prefetch(self, request: Request, service: Service) -> None:
-        here, around = _place(request, service)
-        if gate(request, self._settings) or self._reuse.rest(here):
+        if gate(request, self._settings):
             return
-        if self._scheduler.background(
-            here, lambda: self._launch(here, around, service, request.snapshot, Urgency.BACKGROUND)
-        ):
+        question = self._asker.question(request, service, ahead=True)
+        if self._reuse.rest(question.here):
+            return
+        if self._scheduler.background(question.here, lambda: self._asker.launch(question, Urgency.BACKGROUND)):
             self.prefetched += 1
 
     def _hit(self, asked_at: Place) -> None:
@@ -275,20 +283,5 @@ def _log(record: Record, outcome: Outcome) -> None:
     logger.info(record.line(outcome))
 
 
-def _known(flight: Flight, text: str) -> Known:
+def _kept(flight: Flight, text: str) -> Known:
     return Known(text, asked_ahead=flight.place if flight.background else None)
-
-
-def _place(request: Request, service: Service) -> tuple[Place, Scene]:
-    """Where a request asks this service, and what stands around it."""
-    around = window(request, budget(service))
-    asked = f"{service.base_url} {service.model} {service.route.value}"
-    return Place(request.snapshot.uri, asked, around), scene(around, request.snapshot.language, service.route)
-
-
-def _urgency(request: Request) -> Urgency:
-    return Urgency.INVOKED if request.trigger is Trigger.INVOKED else Urgency.AUTOMATIC
-
-
-def _wire_limit(service: Service) -> int:
-    return WIRE_LIMIT_LOCAL if service.is_local else WIRE_LIMIT

@@ -8,13 +8,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
-from qwen_lsp.core.model import BackendError, Kind, Prompt, Service, Usage
-from qwen_lsp.core.polish import Polished, polish
+from qwen_lsp.core.model import BackendError, Kind, Prompt, Route, Service, Usage
+from qwen_lsp.core.polish import FILTERS, Polished, polish, without_trailing_blanks, without_unfinished_line
+from qwen_lsp.core.prompt import fim_text, partial_messages
 from qwen_lsp.core.reuse import Place, remainder
 from qwen_lsp.core.scene import Scene
 from qwen_lsp.core.stop import Stopper
 from qwen_lsp.engine.ports import Generation
+
+
+def prompt_text(prompt: Prompt, route: Route) -> str:
+    """All that a model is asked, in the order in which it reads it."""
+    if route is Route.FIM:
+        return fim_text(prompt)
+    return "\n".join(f"[{message['role']}]\n{message['content']}" for message in partial_messages(prompt))
+
+
+class Change(NamedTuple):
+    """What a step made of a text."""
+
+    name: str
+    before: str
+    after: str
+
+
+_FILTERS = dict((*FILTERS, ("unfinished line", without_unfinished_line), ("trailing blanks", without_trailing_blanks)))
 
 
 class Flight:
@@ -29,12 +49,15 @@ class Flight:
         clock: Callable[[], float],
         *,
         background: bool = False,
+        alternative: bool = False,
     ) -> None:
         self.place = place
         self.service = service
         self.prompt = prompt
         self.background = background
         """Asked for before anyone wanted it: it yields to whoever does."""
+        self.alternative = alternative
+        """Asked for beside the likeliest answer, and more varied: no other request takes it over."""
         self.settled = False
         self.abandoned = False
         """Stopped before it had said enough: its text is a part, and not to be kept."""
@@ -43,7 +66,9 @@ class Flight:
         self.error: BackendError | None = None
         self.finish: str | None = None
         self.usage: Usage | None = None
-        """Known once the stream has ended, a moment after the flight has settled."""
+        """Known once the stream has ended, a moment after the flight has settled; never where a stop rule ended it."""
+        self.estimate: Usage | None = None
+        """What it is likely to have cost, where the stream has ended and the service has not said."""
         self.pieces = 0
         """Deltas with text: the tokens generated, where a service streams token by token."""
         self.started = clock()
@@ -55,6 +80,8 @@ class Flight:
         """Woken at every piece."""
         self.on_settled: Callable[[Flight], None] = lambda _flight: None
         """Called once, before any waiter hears of it."""
+        self.on_ended: Callable[[Flight], None] = lambda _flight: None
+        """Called once, when the stream has ended and all is known."""
         self._scene = scene
         self._stopper = Stopper(scene)
         self._clock = clock
@@ -76,6 +103,20 @@ class Flight:
         """The names of all that changed what the model wrote, in order."""
         opened = self._stopper.opening
         return (*(opened.names if opened else ()), *self.polished.changed)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Each step that changed what the model wrote, in order, with the text before and after it."""
+        opened, text = self._stopper.opening, self.raw
+        steps = [(", ".join(opened.names), text[opened.skip :])] if opened else []
+        steps.append((f"stop: {self.rule or 'the end'}", self._stopper.text))
+        text_so_far = self._stopper.text
+        for name in self.polished.changed:
+            text_so_far = _FILTERS[name](text_so_far, self._scene)
+            steps.append((name, text_so_far))
+        before = [text, *(after for _, after in steps)]
+        changes = (Change(name, was, after) for was, (name, after) in zip(before, steps, strict=False))
+        return tuple(change for change in changes if change.before != change.after)
 
     @property
     def polished(self) -> Polished:
@@ -115,6 +156,7 @@ class Flight:
         self._generation = generation
         if self.abandoned:
             generation.stop()
+        _ = self._scene.wanted  # takes a millisecond and is remembered: better now than when the answer is complete
         try:
             async for delta in generation:
                 self.usage = delta.usage or self.usage
@@ -139,6 +181,7 @@ class Flight:
         finally:
             if not self.settled:
                 self._settle()
+            self.on_ended(self)
 
     def stop(self) -> None:
         """Nobody needs it any more."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from qwen_lsp.core.model import Delta, Prompt, Service
+from qwen_lsp.core.context import Window
+from qwen_lsp.core.model import Delta, Prompt, Request, Service, Skip, Snippet
 
 
 class Generation(Protocol):
@@ -33,3 +34,22 @@ class Backend(Protocol):
 
     async def close(self, *, linger: bool = False) -> None:
         """Ends all work and gives back connections and processes; with `linger` a model stays loaded for a while."""
+
+
+class Sources(Protocol):
+    """Whoever knows what else there is in the workspace, and what of it may be shown to a model."""
+
+    def refusal(self, uri: str) -> Skip | None:
+        """Why a file must not be sent, by the workspace's own rules; None when it may. Fast, never raises."""
+
+    def repository(self, uri: str) -> tuple[str, str]:
+        """The name of the workspace folder that a file lies in, and its path in there with slashes.
+
+        ("", the file's name) for what lies in none.
+        """
+
+    async def snippets(self, request: Request, around: Window, room: int) -> Sequence[Snippet]:
+        """Passages from elsewhere for this place, the most helpful first, `room` code points together at most.
+
+        Gives what is ready within 0.1 s, nothing when nothing fits well; never raises.
+        """

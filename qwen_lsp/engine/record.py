@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from qwen_lsp.core.model import Ghost, Outcome, Service
+from qwen_lsp.core.context import Budget, Window
+from qwen_lsp.core.model import Ghost, Outcome, Service, Snippet
+from qwen_lsp.core.tokens import estimate
+from qwen_lsp.engine.asker import Shape
 from qwen_lsp.engine.flight import Flight
 
 
@@ -21,6 +24,18 @@ class Stage:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What of the budget was used: tokens, estimated, and corrected by what the service has counted so far."""
+
+    before: int
+    after: int
+    snippets: int
+    budget: Budget
+    passages: tuple[Snippet, ...] = ()
+    """The passages of other files that the model was shown, the most helpful last."""
+
+
 @dataclass(slots=True)
 class Record:
     """The way of one request."""
@@ -30,6 +45,10 @@ class Record:
     service: Service | None = None
     flight: Flight | None = None
     """The generation that gave the answer; it may still be learning what it cost."""
+    shape: Shape | None = None
+    """How much of the document could be shown."""
+    window: Window | None = None
+    """What of it was."""
     _last: float = field(init=False)
     _began: float = field(init=False)
 
@@ -41,6 +60,21 @@ class Record:
         now = self.clock()
         self.stages.append(Stage(name, (now - self._last) * 1000, detail))
         self._last = now
+
+    @property
+    def figures(self) -> Figures | None:
+        """How much was shown against how much could be; None where it did not come to that. Counted when asked for."""
+        if self.shape is None or self.window is None:
+            return None
+        prompt, ratio = self.flight.prompt if self.flight else None, self.shape.correction
+        passages = prompt.snippets if prompt else ()
+        return Figures(
+            before=round(estimate(prompt.prefix if prompt else self.window.prefix) * ratio),
+            after=round(estimate(prompt.suffix if prompt else self.window.suffix) * ratio),
+            snippets=round(sum(estimate(passage.text) for passage in passages) * ratio),
+            budget=self.shape.budget,
+            passages=passages,
+        )
 
     @property
     def first_token_ms(self) -> float | None:
@@ -78,3 +112,5 @@ class Answer:
 
     outcome: Outcome
     record: Record
+    others: tuple[Ghost, ...] = ()
+    """Further suggestions for who has asked by hand, best first."""

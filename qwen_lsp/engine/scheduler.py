@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from qwen_lsp.core.model import Reason, Skip
+from qwen_lsp.core.model import Reason, Service, Skip
 from qwen_lsp.core.reuse import Place
 from qwen_lsp.engine.flight import Flight
 
+WIRE_LIMIT, WIRE_LIMIT_LOCAL = 2, 1
+"""Generations on the wire at once. A local server has one model to share: two at once make both late."""
 GRACE = 0.5
 """Seconds a flight goes on without a waiter. VS Code takes a request back at each key and asks again 50 ms later;
 Neovim asks 200 ms after the last key."""
 
 LATENCY_TARGET = 0.5
 """Seconds after which a flight's whole lines are given although more may come: a person notices a longer wait."""
+PREPARATION = 0.15
+"""Seconds that a flight's preparation is waited for at most."""
 EARLIEST, LATEST = 0.5, 1.5
 """Usual gaps after a key between which whole lines are given to a person in full flow. Before, the rest may still come
 in time; after, the person has paused, and would rather see all of it."""
 
-Launch: TypeAlias = Callable[[], "tuple[Flight, Coroutine[Any, Any, None]] | Skip"]
+Launched: TypeAlias = "tuple[Flight, Coroutine[Any, Any, None]] | Skip"
+Launch: TypeAlias = Callable[[], Launched]
 """Makes a flight and the coroutine that runs it, or says why the service may not be asked just now."""
 
 
@@ -75,32 +81,38 @@ class Scheduler:
         flow: float | None = None,
         patience: float = LATENCY_TARGET,
         on_text: Callable[[str], None] | None = None,
+        prepare: Callable[[], asyncio.Future[None] | None] = lambda: None,
     ) -> Landing | Skip:
         """The answer for a place, or why there is none. A flight with an error is returned as it is.
 
         Where nothing in flight fits, a new flight starts after `delay()` seconds without a newer request, and when
         fewer than `limit` are on the wire. `flow` is the gap between two keys of a person in full flow: who is
         likely to be gone before the end gets the lines that are whole, and so does everyone after `patience` seconds.
+        `prepare` is called when nothing fits, and what it gives is waited for before a flight starts.
         """
         waiter = Waiter(place, self._clock(), flow, patience)
         self.supersede(place.uri, but=place)
         self._waiters.add(waiter)
         started: Flight | None = None
+        preparation: asyncio.Future[None] | None = None
         rested = False
         try:
             while not (waiter.superseded or self._closed):
                 flight = self._fitting(place)
                 if flight is None:
-                    if not rested and (seconds := delay()) > 0:
+                    first, rested = not rested, True
+                    preparation = prepare() if first else preparation
+                    if first and (seconds := delay()) > 0:
                         await self._rest(waiter, seconds)
-                    elif self._has_room(place, limit):
-                        launched = launch()
-                        if isinstance(launched, Skip):
-                            return launched
-                        started = self._start(*launched)
+                    elif not self._has_room(place, limit):
+                        await pause(waiter, GRACE)
+                    elif preparation is not None and not preparation.done():
+                        await self._prepared(waiter, preparation)
+                        preparation = None
+                    elif isinstance(launched := launch(), Skip):
+                        return launched
                     else:
-                        await _pause(waiter, GRACE)
-                    rested = True
+                        started = self._start(*launched)
                     continue
                 rest = await self._wait(waiter, flight, on_text)
                 if rest is not None:
@@ -115,6 +127,23 @@ class Scheduler:
             return False
         self._start(*launched)
         return True
+
+    def beside(self, launch: Launch, limit: int) -> Flight | Skip | None:
+        """Starts a flight beside those on the wire; None while there is no room for it."""
+        if self._closed or len(self._live()) >= limit:
+            return None
+        launched = launch()
+        return launched if isinstance(launched, Skip) else self._start(*launched)
+
+    @contextmanager
+    def waiting(self, place: Place) -> Iterator[Waiter]:
+        """Somebody waits for something at a place: `superseded` by whatever is asked elsewhere, woken at all news."""
+        waiter = Waiter(place, self._clock(), None, math.inf)
+        self._waiters.add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._waiters.discard(waiter)
 
     def supersede(self, uri: str, *, but: Place | None = None) -> None:
         """Releases whoever waits for this document, except at the same place."""
@@ -136,6 +165,7 @@ class Scheduler:
         for flight in self._flights:
             flight.stop()
         for waiter in self._waiters:
+            waiter.superseded = True
             waiter.wake.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -146,7 +176,7 @@ class Scheduler:
     def _fitting(self, place: Place) -> Flight | None:
         """The newest flight that has, or may yet have, an answer for the place."""
         for flight in reversed(self._flights):
-            if not (flight.settled or flight.abandoned) and flight.may_fit(place):
+            if not (flight.settled or flight.abandoned or flight.alternative) and flight.may_fit(place):
                 return flight
         return None
 
@@ -156,7 +186,7 @@ class Scheduler:
             if not flight.waiting and (flight.background or flight.place.uri == place.uri):
                 flight.stop()
         for flight in self._live():
-            if not flight.waiting and len(self._live()) >= limit:
+            if (flight.alternative or not flight.waiting) and len(self._live()) >= limit:
                 flight.stop()
         return len(self._live()) < limit
 
@@ -173,11 +203,20 @@ class Scheduler:
         for waiter in self._waiters:
             waiter.wake.set()
 
+    async def _prepared(self, waiter: Waiter, preparation: asyncio.Future[None]) -> None:
+        """Waits for a preparation, not for ever, unless the waiter is superseded. It goes on by itself."""
+        preparation.add_done_callback(lambda _: waiter.wake.set())
+        until = self._clock() + PREPARATION
+        while not (preparation.done() or waiter.superseded or self._closed):
+            if (left := until - self._clock()) <= 0:
+                return
+            await pause(waiter, left)
+
     async def _rest(self, waiter: Waiter, seconds: float) -> None:
         """Lets this time pass, unless the waiter is superseded."""
         until = self._clock() + seconds
         while not (waiter.superseded or self._closed) and (left := until - self._clock()) > 0:
-            await _pause(waiter, left)
+            await pause(waiter, left)
 
     async def _wait(self, waiter: Waiter, flight: Flight, on_text: Callable[[str], None] | None) -> str | None:
         """What the flight has for the waiter, when it is settled or late; None when it does not fit, or superseded."""
@@ -196,7 +235,7 @@ class Scheduler:
                     return early
                 if typed or on_text is not None or until_early <= 0:
                     flight.listening.add(waiter.wake)
-                await _pause(waiter, until_early if 0 < until_early < math.inf else None)
+                await pause(waiter, until_early if 0 < until_early < math.inf else None)
             return None
         finally:
             flight.waiting.discard(waiter.wake)
@@ -215,12 +254,17 @@ class Scheduler:
         return min(late, waiter.since + EARLIEST * waiter.flow - now)
 
 
+def wire_limit(service: Service) -> int:
+    """How many generations of a service may be on the wire at once."""
+    return WIRE_LIMIT_LOCAL if service.is_local else WIRE_LIMIT
+
+
 def _stop_if_alone(flight: Flight) -> None:
     if not (flight.waiting or flight.shown):
         flight.stop()
 
 
-async def _pause(waiter: Waiter, seconds: float | None) -> None:
+async def pause(waiter: Waiter, seconds: float | None) -> None:
     """Rests until something happens, at most this long."""
     if waiter.wake.is_set():
         waiter.wake.clear()

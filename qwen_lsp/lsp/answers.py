@@ -8,6 +8,7 @@ about whether to complete.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from qwen_lsp.core.model import Ghost
@@ -27,13 +28,14 @@ _TEXT_KIND = 1
 """LSP's CompletionItemKind."""
 
 
-def inline_list(question: Question, ghost: Ghost | None) -> dict[str, Any]:
-    """The answer to `textDocument/inlineCompletion`.
+def inline_list(question: Question, ghost: Ghost | None, others: Sequence[Ghost] = ()) -> dict[str, Any]:
+    """The answer to `textDocument/inlineCompletion`, the best first; `others` come with a `ghost` only.
 
     Never null: Neovim then keeps an older suggestion on the screen, and would insert it.
     """
-    item = inline_item(question, ghost) if ghost is not None else None
-    return {"items": [] if item is None else [item]}
+    ghosts = [ghost, *others] if ghost is not None else []
+    items = [item for each in ghosts if (item := inline_item(question, each)) is not None]
+    return {"items": items}
 
 
 def inline_item(question: Question, ghost: Ghost) -> dict[str, Any] | None:

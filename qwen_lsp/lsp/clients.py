@@ -54,6 +54,12 @@ class Client:
     """Its completion menu takes snippets."""
     markdown: bool = False
     """Its completion menu shows Markdown beside an entry."""
+    notebooks: bool = False
+    """It tells of notebooks as such (LSP 3.17)."""
+    progress: bool = False
+    """It shows the progress of work that the server begins by itself."""
+    watches: bool = False
+    """It can be asked to watch files."""
     needs: Needs = field(default_factory=Needs)
 
 
@@ -66,13 +72,18 @@ def read(params: Mapping[str, Any]) -> Client:
     document = _at(capabilities, "textDocument")
     entry = _at(_at(document, "completion"), "completionItem")
     formats = _at(entry, "documentationFormat")
+    workspace = _at(capabilities, "workspace")
+    watching = _at(workspace, "didChangeWatchedFiles")
     return Client(
         name=name,
         encoding=_encoding(_at(_at(capabilities, "general"), "positionEncodings")),
         inline=_inline(needs, _at(info, "version"), document),
-        configuration=_at(_at(capabilities, "workspace"), "configuration") is True,
+        configuration=_at(workspace, "configuration") is True,
         snippets=_at(entry, "snippetSupport") is True,
         markdown=isinstance(formats, list) and "markdown" in formats,
+        notebooks=isinstance(_at(_at(capabilities, "notebookDocument"), "synchronization"), Mapping),
+        progress=_at(_at(capabilities, "window"), "workDoneProgress") is True,
+        watches=_at(watching, "dynamicRegistration") is True,
         needs=needs,
     )
 

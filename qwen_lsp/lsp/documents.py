@@ -8,8 +8,8 @@ Messages are taken as plain JSON, since editors leave out what the specification
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -17,10 +17,12 @@ from pygls.workspace import TextDocument, Workspace
 
 from qwen_lsp.core import text
 from qwen_lsp.core.lines import Lines
-from qwen_lsp.core.model import Snapshot
+from qwen_lsp.core.model import Snapshot, Snippet
 from qwen_lsp.core.text import Encoding, Place
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+Neighbours: TypeAlias = "Callable[[Document], tuple[tuple[Snippet, ...], tuple[Snippet, ...]]]"
+"""Gives what stands before and after a document that is a part of something."""
 
 
 class Malformed(Exception):  # noqa: N818 - a message's state, told to its sender
@@ -37,8 +39,11 @@ class Document(TextDocument):
             super().__init__("untitled:", version=version, language_id=language)
             self.uri = uri
         self.encoding = encoding
+        self.neighbours: Neighbours | None = None
+        """Set by the notebook whose cell this is."""
         self._lines = _lines(source)
         self._snapshot: Snapshot | None = None
+        self._passage: Snippet | None = None
 
     @property
     def lines(self) -> Sequence[str]:
@@ -51,15 +56,26 @@ class Document(TextDocument):
         return "".join(self._lines)
 
     def snapshot(self) -> Snapshot:
-        """The document as it is now; the same object until it changes."""
-        if self._snapshot is None:
-            self._snapshot = Snapshot(
+        """The document as it is now; the same object until it or its neighbours change."""
+        kept = self._snapshot
+        before, after = self.neighbours(self) if self.neighbours is not None else ((), ())
+        if kept is None or kept.before != before or kept.after != after:
+            kept = self._snapshot = Snapshot(
                 uri=self.uri,
                 language=self.language_id or "",
                 version=self.version or 0,
                 lines=self._lines,
+                before=before,
+                after=after,
             )
-        return self._snapshot
+        return kept
+
+    def passage(self) -> Snippet:
+        """The text as its neighbours see it; the same object until it changes."""
+        if self._passage is None:
+            text = self.source.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+            self._passage = Snippet("cell", text, source=self.language_id or "")
+        return self._passage
 
     def place(self, position: object) -> Place:
         """An LSP position as line and column.
@@ -69,8 +85,8 @@ class Document(TextDocument):
         """
         return text.place(self._lines, *position_of(position), self.encoding)
 
-    def change(self, change: object) -> None:
-        """Applies one TextDocumentContentChangeEvent.
+    def change(self, change: object) -> int:
+        """Applies one TextDocumentContentChangeEvent. Returns the line at which it begins.
 
         Raises:
             Malformed: nobody can say what it changes.
@@ -81,16 +97,17 @@ class Document(TextDocument):
         span = change.get("range") if isinstance(change, Mapping) else None
         if span is None:
             self._lines = _lines(new)
-            self._snapshot = None
-            return
+            self._snapshot = self._passage = None
+            return 0
         start, end = range_of(span)
         self._edit(position_of(start), position_of(end), new)
+        return min(max(position_of(start)[0], 0), len(self._lines) - 1)
 
     def _edit(self, start: Place, end: Place, new: str) -> None:
         self._lines = text.edit(self._lines, start, end, _storable(new), self.encoding)
-        self._snapshot = None
+        self._snapshot = self._passage = None
 
-    # pygls' own way in, which edits of notebook cells take.
+    # pygls' own way in, for what it does by itself.
     def _apply_incremental_change(self, change: types.TextDocumentContentChangePartial) -> None:
         first, last = change.range.start, change.range.end
         self._edit((first.line, first.character), (last.line, last.character), change.text)
@@ -106,38 +123,40 @@ class Documents(Workspace):
         super().__init__(None, position_encoding=encoding)
         self.encoding = encoding
 
-    def opened(self, params: Mapping[str, Any]) -> None:
+    def opened(self, params: Mapping[str, Any]) -> Document:
         """`textDocument/didOpen`. What is missing is empty; only a URI and a text must be there."""
-        item = _object(params, "textDocument")
-        uri, source = _string(item, "uri"), _string(item, "text")
+        item = object_of(params, "textDocument")
+        uri, source = string_of(item, "uri"), string_of(item, "text")
         language = item.get("languageId")
-        self._text_documents[unquote(uri)] = Document(
-            uri, source, _version(item), language if isinstance(language, str) else "", self.encoding
-        )
+        document = Document(uri, source, _version(item), language if isinstance(language, str) else "", self.encoding)
+        self._text_documents[unquote(uri)] = document
+        return document
 
-    def changed(self, params: Mapping[str, Any]) -> None:
-        """`textDocument/didChange`: all its changes, in order.
+    def changed(self, params: Mapping[str, Any]) -> tuple[Document, int]:
+        """`textDocument/didChange`: all its changes, in order. Returns the document and the last change's line.
 
         Raises:
             Malformed: the document is not open, or a change can't be understood; it then counts as closed, since
                 our text would no longer be the editor's.
         """
-        item = _object(params, "textDocument")
-        document = self.document(_string(item, "uri"))
+        item = object_of(params, "textDocument")
+        document = self.document(string_of(item, "uri"))
         if document is None:
             raise Malformed("textDocument: not open")
         changes = params.get("contentChanges")
+        line = 0
         try:
             for change in changes if isinstance(changes, list) else [changes]:
-                document.change(change)
+                line = document.change(change)
         except Malformed:
             self.remove_text_document(document.uri)
             raise
         document.version = _version(item)
+        return document, line
 
     def closed(self, params: Mapping[str, Any]) -> str:
         """`textDocument/didClose`. Returns the URI."""
-        uri = _string(_object(params, "textDocument"), "uri")
+        uri = string_of(object_of(params, "textDocument"), "uri")
         self.remove_text_document(uri)
         return uri
 
@@ -152,7 +171,7 @@ class Documents(Workspace):
 
     def asked(self, params: Mapping[str, Any]) -> Document | None:
         """The document that a request names; None if it is not open."""
-        return self.document(_string(_object(params, "textDocument"), "uri"))
+        return self.document(string_of(object_of(params, "textDocument"), "uri"))
 
     def _create_text_document(
         self,
@@ -171,7 +190,7 @@ def position_of(value: object) -> tuple[int, int]:
         Malformed: they are not there.
     """
     if isinstance(value, Mapping):
-        line, character = _integer(value.get("line")), _integer(value.get("character"))
+        line, character = integer_of(value.get("line")), integer_of(value.get("character"))
         if line is not None and character is not None:
             return line, character
     raise Malformed("position: no line and character")
@@ -186,28 +205,39 @@ def range_of(value: object) -> tuple[object, object]:
     raise Malformed("range: no start and end")
 
 
-def _object(params: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def object_of(params: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object that must be there.
+
+    Raises:
+        Malformed: it is not.
+    """
     value = params.get(key)
     if not isinstance(value, Mapping):
         raise Malformed(f"{key}: missing")
     return value
 
 
-def _string(item: Mapping[str, Any], key: str) -> str:
+def string_of(item: Mapping[str, Any], key: str) -> str:
+    """A string that must be there.
+
+    Raises:
+        Malformed: it is not.
+    """
     value = item.get(key)
     if not isinstance(value, str):
         raise Malformed(f"{key}: missing")
     return value
 
 
-def _integer(value: object) -> int | None:
+def integer_of(value: object) -> int | None:
+    """A JSON number that is an integer."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _version(item: Mapping[str, Any]) -> int | None:
-    return _integer(item.get("version"))
+    return integer_of(item.get("version"))
 
 
 def _lines(source: str) -> Lines:

@@ -42,11 +42,17 @@ def result(client: Client, *, menu: bool) -> dict[str, Any]:
     """The InitializeResult."""
     capabilities: dict[str, Any] = {
         "positionEncoding": client.encoding,
-        "textDocumentSync": {"openClose": True, "change": INCREMENTAL},
+        "textDocumentSync": {"openClose": True, "change": INCREMENTAL, "save": {"includeText": False}},
         # Not an empty object: lsp-mode reads that as "unsupported" when it keeps objects as property lists.
         "inlineCompletionProvider": {"workDoneProgress": False},
         "executeCommandProvider": {"commands": [ACCEPTED]},
+        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }
+    if client.notebooks:
+        capabilities["notebookDocumentSync"] = {
+            "notebookSelector": [{"notebook": "*", "cells": [{"language": "*"}]}],
+            "save": False,
+        }
     if menu:
         capabilities["completionProvider"] = {"triggerCharacters": TRIGGERS, "resolveProvider": False}
     return {"capabilities": capabilities, "serverInfo": {"name": NAME, "version": __version__}}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsprotocol import types
@@ -23,7 +23,9 @@ from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
 from qwen_lsp.lsp.documents import Documents
+from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
+from qwen_lsp.lsp.indexing import Indexing, watch_files
 from qwen_lsp.lsp.protocol import INVALID_REQUEST, Protocol, Refused, fault
 from qwen_lsp.lsp.questions import Question, typed_through
 from qwen_lsp.lsp.settings import SECTION, Layers, needs_new_engine
@@ -49,6 +51,7 @@ class Server(LanguageServer):
         self,
         make_engine: EngineFactory,
         layers: Layers,
+        follower: Follower,
         *,
         on_settings: Callable[[Settings], None] = lambda _settings: None,
         on_ready: Callable[[], object] = lambda: None,
@@ -56,6 +59,7 @@ class Server(LanguageServer):
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
         self._layers = layers
+        self._follower = follower
         self._on_settings = on_settings
         self._on_ready = on_ready
         self._client = Client()
@@ -63,8 +67,11 @@ class Server(LanguageServer):
         self._documents = Documents()
         self._settings = layers.merged()
         self._engine: Engine | None = None
+        self._greeted = False
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[None]] = set()
+        """Those that wait for the editor and may be given up."""
         self._pulls = 0
         self._settled = asyncio.Event()
         self._settled.set()
@@ -79,12 +86,18 @@ class Server(LanguageServer):
             raise Refused(INVALID_REQUEST, "initialize comes once")
         self._client, self._menu, result = greet(params, self._layers)
         self._documents = Documents(self._client.encoding)
+        following = Following(self._documents, self._follower, self._forget)
+        self.protocol.plain |= following.handlers()
         self.protocol.begin(self._documents)
+        if self._client.progress:
+            self._follower.on_progress = Indexing(self, self._ask).heard
+        following.begin(params)
         self._apply()
         return result
 
     def initialized(self) -> None:
         """`initialized`: asks for the settings; until they are there, or 5 s have passed, completions wait."""
+        self._greeted = True
         self._pull()
         self._on_ready()
 
@@ -94,25 +107,17 @@ class Server(LanguageServer):
         After `shutdown` an embedded model stays loaded for the next editor; without it, nothing may be left behind.
         """
         self.protocol.cancel_all()
+        self._follower.close()
+        for task in self._asking:
+            task.cancel()
         engine, self._engine = self._engine, None
         if engine is not None:
             self._in_background(self._close(engine, linger=self.protocol.over))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    # Documents
-
-    def opened(self, params: dict[str, Any]) -> None:
-        """`textDocument/didOpen`."""
-        self._documents.opened(params)
-
-    def changed(self, params: dict[str, Any]) -> None:
-        """`textDocument/didChange`."""
-        self._documents.changed(params)
-
-    def closed(self, params: dict[str, Any]) -> None:
-        """`textDocument/didClose`."""
-        uri = self._documents.closed(params)
+    def _forget(self, uri: str) -> None:
+        """A document was closed."""
         if self._engine is not None:
             self._engine.closed(uri)
 
@@ -143,35 +148,39 @@ class Server(LanguageServer):
             return None
         arguments = [document.uri, str(next(self._numbers))]
         command = {"title": "Completion accepted", "command": ACCEPTED, "arguments": arguments}
-        return questions.read(document, params, self._client, command)
+        question = questions.read(document, params, self._client, command)
+        self._follower.asked(question.request)
+        return question
 
     async def _inline(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return {"items": []}
-        outcome = await self._outcome(question.request)
+        outcome, others = await self._outcome(question.request)
         if isinstance(outcome, Skip) and outcome.reason is Reason.SUPERSEDED:
             return None  # Neovim takes an empty list as "hide", and would hide the newer answer
         # The same object as long as nothing was edited: versions may repeat or be missing.
         unchanged = self._documents.snapshot(question.request.snapshot.uri) is question.request.snapshot
-        return answers.inline_list(question, outcome if isinstance(outcome, Ghost) and unchanged else None)
+        return answers.inline_list(question, outcome if isinstance(outcome, Ghost) and unchanged else None, others)
 
     async def _menu_list(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return None
-        outcome = await self._outcome(question.request)
+        outcome, _ = await self._outcome(question.request)
         now = self._documents.snapshot(question.request.snapshot.uri)
         fits = isinstance(outcome, Ghost) and typed_through(question.request, now, outcome)
         return answers.menu_list(question, outcome if isinstance(outcome, Ghost) and fits else None)
 
-    async def _outcome(self, request: Request) -> Outcome:
+    async def _outcome(self, request: Request) -> tuple[Outcome, Sequence[Ghost]]:
+        """What is to be shown, and what else might be."""
         await self._settled.wait()
         try:
             if self._engine is None:
                 self._engine = self._make_engine(self._settings, self._notify)
-            return (await self._engine.complete(request)).outcome
+            answer = await self._engine.complete(request)
         except Exception as error:  # noqa: BLE001 - VS Code pops up a message for every error reply
             logger.error("completing failed: %s", fault(error))  # noqa: TRY400 - the message may quote code
-            return Skip(Reason.ERROR)
+            return Skip(Reason.ERROR), ()
+        return answer.outcome, answer.others
 
     # Settings and messages
 
@@ -212,6 +221,17 @@ class Server(LanguageServer):
             self._told.clear()
         for problem in self._layers.news():
             self._show("warning", problem)
+        if self._greeted:
+            self._follow(snippets=self._settings.snippets)
+
+    def _follow(self, *, snippets: bool) -> None:
+        """Reads the workspace, if that is wanted; not before the person's own settings have said so."""
+        self._follower.use(snippets=snippets)
+        if snippets and self._client.watches and not self._follower.watched:
+            self._ask(self._watch())
+
+    async def _watch(self) -> None:
+        self._follower.watched = await watch_files(self)
 
     def _notify(self, notice: Notice) -> None:
         if notice.key not in self._told:
@@ -234,14 +254,23 @@ class Server(LanguageServer):
             logger.error("closing the engine failed: %s", fault(error))  # noqa: TRY400 - as above
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        _kept(self._tasks, work)
+
+    def _ask(self, work: Coroutine[Any, Any, None]) -> None:
+        _kept(self._asking, work)
+
+
+def _kept(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Runs work as a task that is kept until it is done."""
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def build(
     make_engine: EngineFactory,
     layers: Layers,
+    follower: Follower,
     *,
     on_settings: Callable[[Settings], None] = lambda _settings: None,
     on_ready: Callable[[], object] = lambda: None,
@@ -249,14 +278,12 @@ def build(
     """A server with its handlers. Needs a running event loop.
 
     `make_engine` is called with the settings and a function that shows notices, anew when settings change that
-    matter to it. `on_settings` hears of all settings, `on_ready` that the editor has been greeted.
+    matter to it. `follower` is told of the workspace. `on_settings` hears of all settings, `on_ready` that the editor
+    has been greeted.
     """
-    server = Server(make_engine, layers, on_settings=on_settings, on_ready=on_ready)
+    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready)
     server.protocol.plain |= {
         types.INITIALIZE: server.initialize,
-        types.TEXT_DOCUMENT_DID_OPEN: server.opened,
-        types.TEXT_DOCUMENT_DID_CHANGE: server.changed,
-        types.TEXT_DOCUMENT_DID_CLOSE: server.closed,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,
         types.TEXT_DOCUMENT_COMPLETION: server.menu,
         types.WORKSPACE_DID_CHANGE_CONFIGURATION: server.configured,

@@ -24,6 +24,13 @@ CASES = [
     ("it goes on behind two brackets", "if (f(█))\n", "x)) {", "if (f(⟦x)) {⟧\n"),
     ("the rest of the line is there already", "x = █ + 1\n", "y + 1", "x = ⟦y⟧ + 1\n"),
     ("code right of the cursor stays", "x = █ + 1\n", "y", "x = ⟦y⟧ + 1\n"),
+    (
+        "lines up to the rest of the line",
+        "for a in █.b:\n",
+        "c:\n    for d in a.b:",
+        "for a in ⟦c:\n    for d in a⟧.b:\n",
+    ),
+    ("blanks that keep lines apart", "a = █ b = 2\n", "1\nc = 3\n ", "a = ⟦1\nc = 3\n ⟧ b = 2\n"),
     ("a block torn open", "f() {█}\n", "\n  g();\n", "f() {⟦\n  g();\n⟧}\n"),
     ("CRLF", "x = █\r\ny\r\n", "1", "x = ⟦1⟧\r\ny\r\n"),
 ]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from qwen_lsp.core.model import Prompt
+from qwen_lsp.core.model import Format, Prompt, Snippet
 from qwen_lsp.core.prompt import (
     FIM_MIDDLE,
     FIM_PREFIX,
@@ -38,6 +38,58 @@ def test_fim_prompt_is_prefix_suffix_middle() -> None:
 def test_prefix_only_prompt_ends_with_the_suffix_token() -> None:
     """With nothing after the cursor DashScope's documented template leaves the middle token out."""
     assert prefix_only_text(prompt("def f(")) == "<|fim_prefix|>def f(<|fim_suffix|>"
+
+
+SHAPES = Snippet("lib/shapes.py", "class Square(Shape)\n    def area(self) -> float")
+UNITS = Snippet("units.py", "METRE = 1")
+
+
+def with_snippets(*snippets: Snippet, form: Format = Format.COMMENTS, language: str = "python") -> Prompt:
+    return Prompt("x = ", "\n", language, "src/app.py", 64, 0, snippets=snippets, format=form, repository="geometry")
+
+
+def test_snippets_stand_before_the_code_as_comments_of_its_language() -> None:
+    """Each is headed by its path; the last stands next to the code."""
+    assert fim_text(with_snippets(UNITS, SHAPES)) == snapshot(
+        """\
+<|fim_prefix|># Path: units.py
+# METRE = 1
+# Path: lib/shapes.py
+# class Square(Shape)
+#     def area(self) -> float
+x = <|fim_suffix|>
+<|fim_middle|>\
+"""
+    )
+    assert "<!-- METRE = 1 -->\n" in fim_text(with_snippets(UNITS, language="html"))
+
+
+def test_snippets_stand_as_files_of_a_repository() -> None:
+    """Qwen's own form for repositories: its name, each file by its path, and the open file last."""
+    assert fim_text(with_snippets(UNITS, form=Format.REPOSITORY)) == snapshot(
+        """\
+<|repo_name|>geometry
+<|file_sep|>units.py
+METRE = 1
+<|file_sep|>src/app.py
+<|fim_prefix|>x = <|fim_suffix|>
+<|fim_middle|>\
+"""
+    )
+
+
+def test_snippets_are_excerpts_in_partial_mode() -> None:
+    """The message before the last tells where each is from."""
+    about = partial_messages(with_snippets(UNITS))[1]["content"]
+    assert "From units.py:\n<excerpt>\nMETRE = 1\n</excerpt>" in about
+
+
+@given(hostile, hostile, hostile, st.sampled_from(Format))
+def test_no_snippet_changes_the_structure_of_a_prompt(path: str, text: str, name: str, form: Format) -> None:
+    """Other files are data too: their text, their paths and the folder's name bring no token in (invariant 11)."""
+    plain = fim_text(with_snippets(Snippet("a", "b"), form=form))
+    asked = Prompt("x = ", "\n", "python", "a", 64, 0, snippets=(Snippet(path, text),), format=form, repository=name)
+    assert re.findall(r"<\|\w+\|>", fim_text(asked)) == re.findall(r"<\|\w+\|>", plain)
 
 
 def test_partial_mode_tells_what_follows_and_ends_with_the_prefix() -> None:

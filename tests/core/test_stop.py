@@ -14,9 +14,16 @@ from tests.marks import around
 CASES = [
     ("ends with the stream", "x = █\n", "1 + 2", "1 + 2", None),
     ("a control token", "x = █\n", "1<|endoftext|>junk", "1", "control token"),
-    ("code stands right of the cursor", "f(█, 2)\n", "1\n2", "1", "one line"),
     ("a bracket the editor closed", "f(█)\n", "a,\n    b", "a,", "one line"),
     ("the braces of an empty block may be torn open", "f() {█}\n", "\n  g();\n", "\n  g();\n", None),
+    ("lines up to the code right of the cursor", "a = 1█+ 2\n", "\nb = 3 ", "\nb = 3 ", None),
+    (
+        "the code right of the cursor is reached",
+        "for i in l█i) > 1:\n    pass\n",
+        "st:\n    if f(i) > 1:\n        pass\n    return",
+        "st:\n    if f(i) > 1:",
+        "reaches what follows",
+    ),
     (
         "the next line of the document",
         "def f():\n    █\n    return y\n",
@@ -32,18 +39,81 @@ CASES = [
         None,
     ),
     ("the closer that is there", "f() {\n  █\n}\n", "g();\n}\n", "g();", "repeats what follows"),
-    ("a fence", "x = █\n", "1\n```\nThis sets", "1", "fence"),
-    ("two blank lines", "x = █\n", "1\ny = 2\n\n\nz = 3", "1\ny = 2\n", "two blank lines"),
+    (
+        "two lines that come further down",
+        "def f(a):\n█\n    b = a\n    for c in b:\n        go(c)\n    return b\n",
+        "    a = a or []\n    for c in b:\n        go(c)\n    return b\n",
+        "    a = a or []",
+        "copies what follows",
+    ),
+    ("a fence ends an answer that runs on", "█\n", "a = 1\nb = 2\n```\nThis sets", "a = 1", "fence"),
+    ("two blank lines", "█\n", "x = 1\ny = 2\n\n\nz = 3", "x = 1\ny = 2\n", "two blank lines"),
+    ("the rest of a statement", "x = f(█\n", "1,\n  2)\ny = 3\n", "1,\n  2)\ny = 3\n", None),
+    ("the end of a statement", "x = █\n", "f(1)\ny = 3\n", "f(1)", "end of the statement"),
+    ("a statement goes on in brackets", "x = █\n", "f(\n  1)\n", "f(\n  1)\n", None),
+    (
+        "the head of a block that is there",
+        "for a in b:\n    if █\n        go(a)\n",
+        "a:\n        a += 1\n",
+        "a:",
+        "the block is there",
+    ),
+    ("a head opens its block", "if █\n\nx = 1\n", "a:\n    go()\n", "a:\n    go()\n", None),
+    ("the end of a comment", "# adds █\nx = 1\n", "two\n# numbers\n", "two", "end of the comment"),
+    ("code after a comment", "# adds two numbers█\n", "\nx = 1 + 2\n", "\nx = 1 + 2\n", None),
+    (
+        "a paragraph of a docstring",
+        'def f():\n    """Does █\n    """\n',
+        "this\n    and that.\n\n    Also.",
+        "this\n    and that.",
+        "two blank lines",
+    ),
     (
         "the end of an indented block",
-        "def f():\n    return █\n",
-        "1\n\ndef g():\n    pass",
-        "1\n",
+        "def f():\n    █\n",
+        "return 1\n\nprint(f())\n",
+        "return 1\n",
         "end of the block",
     ),
+    (
+        "what follows is not torn from its block",
+        "for a in b:\n    c = a\n    █\n    go(c)\n",
+        "d = c\nprint(d)\n",
+        "d = c",
+        "end of the block",
+    ),
+    (
+        "a head may open the block of what follows",
+        "for a in b:\n    c = a\n█\n    go(c)\n",
+        "for c in a:\n",
+        "for c in a:\n",
+        None,
+    ),
+    (
+        "no last alternative before another one",
+        "if a:\n    █\nelif b:\n    go()\n",
+        "stop()\nelse:\n    wait()\n",
+        "stop()",
+        "end of the block",
+    ),
+    (
+        "the next definition",
+        "class A:\n    def f(self):\n        █\n",
+        "go()\n\n    def g(self):\n",
+        "go()\n",
+        "next definition",
+    ),
     ("a closer in column 0 belongs to the block", "x = [\n    █\n", "1,\n]\n", "1,\n]\n", None),
-    ("a loop", "█\n", "run(1)\nrun(1)\nrun(1)\nrun(1)\n", "run(1)\nrun(1)", "repeats itself"),
+    ("a loop", "█\n", "run(1)\nrun(1)\nrun(1)\nrun(1)\n", "run(1)", "repeats itself"),
+    (
+        "the same line in different places is no loop",
+        "█\n",
+        "if a:\n    return 0\nif b:\n    return 0\nif c:\n    return 0",
+        "if a:\n    return 0\nif b:\n    return 0\nif c:\n    return 0",
+        None,
+    ),
     ("closers that come again are no loop", "█\n", "[[[\n]\n]\n]", "[[[\n]\n]\n]", None),
+    ("the head of a snippet", "█\n", "x = 1\n# Path: src/a.py\n", "x = 1", "prompt echo"),
 ]
 
 
@@ -87,7 +157,40 @@ pieces = st.lists(
     ),
     max_size=25,
 ).map("".join)
-documents = st.sampled_from(["█\n", "f(█)\n", "def f():\n    █\n    return y\n", "f() {\n  █\n}\n", "f() {█}\n"])
+JAVASCRIPT = [
+    (
+        "closes what is closed",
+        "function f() {\n  if (a) {\n    █\n  }\n}\n",
+        "go();\n    }\n    stop();\n",
+        "go();",
+        "closes what is closed",
+    ),
+    ("closes what is open", "function f() {\n  if (a) {\n    █\n}\n", "go();\n  }\n", "go();\n  }\n", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "kept", "rule"), [case[1:] for case in JAVASCRIPT], ids=[case[0] for case in JAVASCRIPT]
+)
+def test_a_bracket_is_closed_once(before: str, answer: str, kept: str, rule: str | None) -> None:
+    """A closer ends the answer where the document has it already, and belongs to it where it is missing."""
+    result = cut(answer, around(before, language="javascript"), ended=True)
+    assert (result.text, result.rule) == (kept, rule)
+
+
+documents = st.sampled_from(
+    [
+        "█\n",
+        "# a █\n",
+        'x = """█\n"""\n',
+        "x = f(█\n",
+        "for a in b:\n    if █\n        return y\n    run(1)\n",
+        "f(█)\n",
+        "def f():\n    █\n    return y\n",
+        "f() {\n  █\n}\n",
+        "f() {█}\n",
+    ]
+)
 
 
 @given(documents, pieces, st.sampled_from(Route), st.data())

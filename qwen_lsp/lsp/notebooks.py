@@ -1,0 +1,152 @@
+"""The open notebooks: which documents are cells of which, and in what order (LSP 3.17, notebookDocument/*).
+
+A cell is a document like any other (lsp/documents.py) that knows its neighbours. Promises: the order is the editor's
+after any changes; a notebook whose change can't be understood is dropped, and its cells are from then on documents of
+their own. Outputs and metadata are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from qwen_lsp.core.model import Snippet
+from qwen_lsp.lsp.documents import Document, Documents, Malformed, integer_of, object_of, string_of
+
+
+class Notebook:
+    """One notebook's cells, by their documents' URIs."""
+
+    def __init__(self, uri: str, cells: list[str]) -> None:
+        self.uri = uri
+        self.cells = cells
+
+
+class Notebooks:
+    """What the editor has open of notebooks. Their cells' texts are in the documents."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._notebooks: dict[str, Notebook] = {}
+
+    def opened(self, params: Mapping[str, Any]) -> tuple[str, list[Document]]:
+        """`notebookDocument/didOpen`. Returns the notebook's URI and its cells' documents."""
+        item = object_of(params, "notebookDocument")
+        notebook = Notebook(string_of(item, "uri"), _cells(item.get("cells")))
+        self._notebooks[unquote(notebook.uri)] = notebook
+        return notebook.uri, self._open(notebook, params.get("cellTextDocuments"))
+
+    def changed(self, params: Mapping[str, Any]) -> Changes:
+        """`notebookDocument/didChange`: the order of the cells first, then their texts.
+
+        Raises:
+            Malformed: the notebook is not open, or the change can't be understood.
+        """
+        notebook = self._notebook(params)
+        cells = object_of(params, "change").get("cells")
+        if not isinstance(cells, Mapping):
+            return Changes(notebook.uri)
+        try:
+            return self._changed(notebook, cells)
+        except Malformed:
+            self._drop(notebook)
+            raise
+
+    def closed(self, params: Mapping[str, Any]) -> list[str]:
+        """`notebookDocument/didClose`. Returns the URIs of its cells' documents, which are closed too."""
+        notebook = self._notebook(params)
+        del self._notebooks[unquote(notebook.uri)]
+        listed = [uri for item in _items(params.get("cellTextDocuments")) if (uri := _uri(item))]
+        return self._close(dict.fromkeys([*notebook.cells, *listed]))
+
+    def _changed(self, notebook: Notebook, cells: Mapping[str, Any]) -> Changes:
+        changes = Changes(notebook.uri)
+        structure = cells.get("structure")
+        if isinstance(structure, Mapping):
+            array = object_of(structure, "array")
+            start, count = integer_of(array.get("start")), integer_of(array.get("deleteCount"))
+            if start is None or count is None or start < 0 or count < 0:
+                raise Malformed("array: no start and deleteCount")
+            notebook.cells[start : start + count] = _cells(array.get("cells"))
+            changes.opened = self._open(notebook, structure.get("didOpen"))
+            changes.closed = self._close(uri for item in _items(structure.get("didClose")) if (uri := _uri(item)))
+        for item in _items(cells.get("textContent")):
+            edit = {"textDocument": item.get("document"), "contentChanges": item.get("changes")}
+            changes.edited.append(self._documents.changed(edit))
+        return changes
+
+    def _open(self, notebook: Notebook, items: object) -> list[Document]:
+        opened = [self._documents.opened({"textDocument": item}) for item in _items(items)]
+        for document in opened:
+            document.neighbours = lambda cell: self._around(notebook, cell)
+        return opened
+
+    def _close(self, uris: Any) -> list[str]:  # noqa: ANN401 - any iterable of strings
+        closed = [uri for uri in uris if self._documents.document(uri) is not None]
+        for uri in closed:
+            self._documents.closed({"textDocument": {"uri": uri}})
+        return closed
+
+    def _around(self, notebook: Notebook, cell: Document) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
+        """The cells above and below one; a cell that the notebook does not list has none."""
+        documents = [self._documents.document(uri) for uri in notebook.cells]
+        if cell not in documents:
+            return (), ()
+        at = documents.index(cell)
+        return _passages(documents[:at]), _passages(documents[at + 1 :])
+
+    def _notebook(self, params: Mapping[str, Any]) -> Notebook:
+        uri = string_of(object_of(params, "notebookDocument"), "uri")
+        notebook = self._notebooks.get(unquote(uri))
+        if notebook is None:
+            raise Malformed("notebookDocument: not open")
+        return notebook
+
+    def _drop(self, notebook: Notebook) -> None:
+        del self._notebooks[unquote(notebook.uri)]
+        for uri in notebook.cells:
+            document = self._documents.document(uri)
+            if document is not None:
+                document.neighbours = None
+
+
+class Changes:
+    """What a notebook's change has done to the documents of its cells."""
+
+    def __init__(self, notebook: str) -> None:
+        self.notebook = notebook
+        self.opened: list[Document] = []
+        self.edited: list[tuple[Document, int]] = []
+        """With the line of the last change."""
+        self.closed: list[str] = []
+
+
+def _passages(documents: Sequence[Document | None]) -> tuple[Snippet, ...]:
+    return tuple(document.passage() for document in documents if document is not None)
+
+
+def _cells(value: object) -> list[str]:
+    """The URIs of cells' documents, in order.
+
+    Raises:
+        Malformed: a cell has none; the places of the others would be wrong.
+    """
+    return [string_of(item, "document") for item in _items(value)]
+
+
+def _uri(item: Mapping[str, Any]) -> str:
+    uri = item.get("uri")
+    return uri if isinstance(uri, str) else ""
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list that may be missing.
+
+    Raises:
+        Malformed: something in it is no object.
+    """
+    items = value if isinstance(value, list) else []
+    if not all(isinstance(item, Mapping) for item in items):
+        raise Malformed("a list of objects holds something else")
+    return items

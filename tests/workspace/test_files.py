@@ -1,0 +1,167 @@
+"""workspace/files.py: what is found in a folder, and what of it is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from qwen_lsp.workspace.files import LARGEST, Found, find, nearest_first, read, text_of, written
+from qwen_lsp.workspace.ignore import Rules
+from qwen_lsp.workspace.places import Folder, folders_of, innermost, path_of
+from tests.workspace.trees import tree
+
+
+def folder(path: Path) -> Folder:
+    (made,) = folders_of([str(path)], home="/nowhere")
+    return made
+
+
+def found(path: Path, others: tuple[str, ...] = ()) -> list[str]:
+    return [file.path for file in find(folder(path), Rules(), others)]
+
+
+def test_code_is_found_from_the_top_down(tmp_path):
+    """In an order that depends on names only, the files nearest to the top first."""
+    tree(tmp_path, {"z.py": "z", "b/y.go": "y", "a/c/x.rs": "x", "a/w.ts": "w", "Makefile": "all:"})
+    assert found(tmp_path) == ["Makefile", "z.py", "a/w.ts", "b/y.go", "a/c/x.rs"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env", ".env.local", "id_rsa", "server.pem", "credentials.py", "secrets.yaml",  # private
+        ".hidden.py", ".git/a.py", ".venv/a.py", ".github/a.py", ".aws/a.py",  # hidden
+        "node_modules/x/a.js", "__pycache__/a.py", "lib/site-packages/a.py",  # others' code
+        "a.json", "a.csv", "a.png", "a.unknown", "LICENSE", "empty.py",  # no code
+        "x.min.js", "x_pb2.py", "poetry.lock",  # made by tools
+        "ignored.py", "ignored/a.py",
+    ],
+)  # fmt: skip
+def test_what_nobody_wrote_or_may_see_is_not_found(tmp_path, name):
+    """Private, hidden, ignored, others' and made files are passed by, whatever stands in them."""
+    tree(tmp_path, {".gitignore": "ignored*", "a.py": "a", name: "" if name == "empty.py" else "x = 1\n"})
+    assert found(tmp_path) == ["a.py"]
+
+
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "CACHEDIR.TAG"])
+def test_a_directory_that_a_tool_has_marked_is_passed_by(tmp_path, mark):
+    """Virtual environments and caches of any name, but not the folder itself: it was opened on purpose."""
+    tree(tmp_path, {"mine/a.py": "a", f"made/{mark}": "x", "made/deep/b.py": "b", mark: "x"})
+    assert found(tmp_path) == ["mine/a.py"]
+
+
+def test_links_are_not_followed(tmp_path):
+    """Neither out of the folder nor in circles, neither to files nor to directories."""
+    outside = tree(tmp_path / "outside", {"o.py": "o"})
+    inside = tree(tmp_path / "inside", {"a.py": "a", "sub/b.py": "b"})
+    (inside / "out.py").symlink_to(outside / "o.py")
+    (inside / "outdir").symlink_to(outside)
+    (inside / "sub/circle").symlink_to(inside)
+    (inside / "broken.py").symlink_to(inside / "nowhere")
+    assert found(inside) == ["a.py", "sub/b.py"]
+
+
+def test_a_folder_that_is_a_link_is_found_where_it_is(tmp_path):
+    """The folder itself may be reached by a link; what is in it is found."""
+    real = tree(tmp_path / "real", {"a.py": "a"})
+    (tmp_path / "link").symlink_to(real)
+    assert folder(tmp_path / "link").real == str(real)
+    assert found(tmp_path / "link") == ["a.py"]
+
+
+def test_a_path_that_became_a_link_is_not_read(tmp_path):
+    """Between finding and reading a file or a directory may have been replaced."""
+    outside = tree(tmp_path / "outside", {"a.py": "secret", "sub/a.py": "secret"})
+    inside = tree(tmp_path / "inside", {"b.py": "b"})
+    (inside / "a.py").symlink_to(outside / "a.py")
+    (inside / "sub").symlink_to(outside / "sub")
+    where = folder(inside)
+    assert read(where, "b.py") == "b"
+    assert read(where, "a.py") is None
+    assert read(where, "sub/a.py") is None
+
+
+def test_what_can_not_be_read_is_skipped(tmp_path):
+    """A file that is gone, a directory, a pipe nobody writes to: nothing is raised and nobody waits."""
+    tree(tmp_path, {"dir.py/x": "", "a.py": "a"})
+    os.mkfifo(tmp_path / "pipe.py")
+    assert found(tmp_path) == ["a.py"]
+    for name in ("gone.py", "dir.py", "pipe.py", "a\0.py"):
+        assert read(folder(tmp_path), name) is None
+    assert found(tmp_path / "gone") == []
+
+
+def test_a_folder_within_a_folder_is_found_once(tmp_path):
+    """Where both are workspace folders, the inner one is left to itself."""
+    tree(tmp_path, {"a.py": "a", "inner/b.py": "b"})
+    assert found(tmp_path, (f"{tmp_path}/inner",)) == ["a.py"]
+    both = folders_of([str(tmp_path), str(tmp_path / "inner")], home="/nowhere")
+    assert innermost(both, f"{tmp_path}/inner/b.py") == both[1]
+    assert innermost(both, f"{tmp_path}/innermost.py") == both[0]
+    assert innermost(both, "/elsewhere.py") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"a = 1\r\nb = 2\r", "a = 1\nb = 2\n"),
+        ("\ufeffé = 1\n".encode(), "é = 1\n"),
+        (b"a\0b", None),
+        (b"\xff\xfea\0", None),
+        (b"\xe9 = 1", None),
+        (b"", None),
+        (b"  \n\n", None),
+        (b"x = 1\n" * (LARGEST // 6 + 1), None),
+        (b"# Generated by hand\n" + b"x" * 100, "# Generated by hand\n" + "x" * 100),
+        (b"// Code generated by protoc. DO NOT EDIT.\nx", None),
+        (b"/* @generated */\nx", None),
+        (b"# This file was automatically generated\nx", None),
+        (b"x = 1\n" * 300 + b"# auto-generated", "x = 1\n" * 300 + "# auto-generated"),
+        (b"a\n" + b"x" * 2001 + b"\nb", None),
+        ((b"x" * 300 + b"\n") * 10, None),
+        (b"x" * 300, "x" * 300),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_only_text_that_a_person_wrote_is_read(data, text):
+    """UTF-8 with line feeds; binary, huge, generated and minified files are not."""
+    assert text_of(data) == text
+    if text is not None:
+        assert written(text) == text
+
+
+def test_the_nearest_files_are_read_first_and_then_the_newest():
+    """Nearest to the directories of the open documents, in steps through the tree; then by time, then by name."""
+    files = [Found(path, 1, stamp) for path, stamp in (("a/b/x.py", 1), ("z.py", 1), ("c/y.py", 1), ("c/n.py", 9))]
+    assert [file.path for file in nearest_first(files, {"c"})] == ["c/n.py", "c/y.py", "z.py", "a/b/x.py"]
+    assert [file.path for file in nearest_first(files, {""})] == ["z.py", "c/n.py", "c/y.py", "a/b/x.py"]
+    assert [file.path for file in nearest_first(files, {"a/b", "c"})][:3] == ["c/n.py", "a/b/x.py", "c/y.py"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///a/b%20c.py", "/a/b c.py"),
+        ("file:///a/x/../b.py", "/a/b.py"),
+        ("vscode-notebook-cell:/n/x.ipynb#W0", "/n/x.ipynb"),
+        ("git:/a/.env?%7B%7D", "/a/.env"),
+        ("/a/b#c.py", "/a/b#c.py"),
+        ("untitled:Untitled-1", ""),
+        ("http://[", ""),
+        ("file:///a%00b", ""),
+        ("a.py", ""),
+        ("", ""),
+    ],
+)
+def test_a_uri_s_path_is_what_the_disk_knows(uri, path):
+    """Whatever the scheme; where there is none, nothing is raised."""
+    assert path_of(uri) == path
+
+
+@pytest.mark.parametrize(("place", "wide"), [("/", True), ("/home", True), ("/home/me", True), ("/home/me/x", False)])
+def test_the_home_directory_is_no_project(place, wide):
+    """Who opens their whole home directory, or more, has not asked for all of it to be read."""
+    (made,) = folders_of([f"file://{place}"], home="/home/me")
+    assert made.too_wide is wide
