@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from qwen_lsp import __version__
-from qwen_lsp.cli import complete, model, schema, serve, try_
+from qwen_lsp.cli import complete, eval_, model, schema, serve, try_
 
-COMMANDS = (serve, try_, complete, model, schema)
+COMMANDS = (serve, try_, complete, eval_, model, schema)
 
 
 def parser() -> argparse.ArgumentParser:
