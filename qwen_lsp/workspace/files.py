@@ -22,7 +22,8 @@ LARGEST = 256 * 1024
 """Bytes of a file that a person writes; larger ones are data or generated."""
 MOST_ENTRIES = 60_000
 """Names looked at in one folder."""
-_LONGEST_LINE = 2000
+LONGEST_LINE = 2000
+"""Code points of a line that a person writes."""
 _WIDEST = 160
 """Code points a line on average: minified code and data have more."""
 _HEAD = 1000
@@ -105,13 +106,13 @@ def text_of(data: bytes) -> str | None:
 
 def written(text: str) -> str | None:
     """A text with line feeds as its line ends; None if it is no text that a person wrote."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    if not text.strip() or len(text) > LARGEST or _SAYS_MADE.search(text, 0, _HEAD):
+    if len(text) > LARGEST or not text.strip() or _SAYS_MADE.search(text, 0, _HEAD):
         return None
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     lines = text.split("\n")
     if len(text) > _WIDEST * len(lines) and len(text) > _HEAD:
         return None
-    return None if any(len(line) > _LONGEST_LINE for line in lines) else text
+    return None if any(len(line) > LONGEST_LINE for line in lines) else text
 
 
 def nearest_first(found: Sequence[Found], around: Collection[str]) -> list[Found]:

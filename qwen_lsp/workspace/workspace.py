@@ -23,7 +23,7 @@ from qwen_lsp.core.snippets import Query
 from qwen_lsp.workspace import ignore
 from qwen_lsp.workspace.builder import SETTLED, Builder
 from qwen_lsp.workspace.desk import Desk, name_of
-from qwen_lsp.workspace.files import unwanted
+from qwen_lsp.workspace.files import LONGEST_LINE, unwanted
 from qwen_lsp.workspace.places import folders_of, path_of, uri_of
 from qwen_lsp.workspace.privacy import Privacy
 from qwen_lsp.workspace.scope import Scope
@@ -236,8 +236,8 @@ class Workspace:
         return scope.folder is not None and self._privacy.refusal(uri_of(f"{scope.folder.real}/{path}")) is None
 
     def _visit(self, snapshot: Snapshot, line: int) -> None:
-        """Takes note of where the person is, unless it is nobody's business."""
-        refused = self.refusal(snapshot.uri) is not None
+        """Takes note of where the person is, unless it is nobody's business, or no code."""
+        refused = self.refusal(snapshot.uri) is not None or len(snapshot.lines[line]) > LONGEST_LINE
         for scope, path in self._desk.places(snapshot.uri):
             if refused:
                 scope.visited.dropped(path)

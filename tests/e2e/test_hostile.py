@@ -150,11 +150,13 @@ async def test_an_id_in_use_is_refused_and_its_first_request_still_answered(raw,
     """Two requests with one id get two replies: the second is refused."""
     uri = "file:///w/twice.py"
     raw.open(uri, "y = ")
+    asked = len(service.generations)
     service.script(Answer("1", hold=asyncio.Event()))
     question = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 4}}
     raw.request(INLINE, question, "twice")
     raw.request(INLINE, question, "twice")
     assert await code(await raw.reply("twice", 1)) == INVALID_REQUEST
+    await service.until(asked + 1)
     raw.notify("$/cancelRequest", {"id": "twice"})
     assert await code(await raw.reply("twice", 2)) == CANCELLED
     await alive(raw)
