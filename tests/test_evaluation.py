@@ -489,6 +489,9 @@ class Open:
     def repository(self, uri: str) -> tuple[str, str]:
         return "tree", uri.removeprefix("file:///tree/")
 
+    def shows(self, uri: str, path: str) -> bool:
+        return True
+
     def refusal(self, uri: str) -> Skip | None:
         return None
 

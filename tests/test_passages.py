@@ -33,6 +33,9 @@ class Shelf:
         self.begun = asyncio.Event()
         self.refused: Skip | None = None
 
+    def shows(self, uri: str, path: str) -> bool:
+        return True
+
     def refusal(self, uri: str) -> Skip | None:
         return self.refused
 

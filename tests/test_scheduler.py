@@ -132,6 +132,9 @@ class Shelf:
     def __init__(self) -> None:
         self.asked = 0
 
+    def shows(self, uri: str, path: str) -> bool:
+        return True
+
     def refusal(self, uri: str) -> Skip | None:
         return None
 

@@ -138,7 +138,7 @@ _C = Declares(
         | @(?:interface|protocol|implementation)\s+(?P<objc>\w+)(?:\s*:\s*(?P<objcbase>\w+))?"""
     ),
     function=_re(
-        rf"""{_C_NOT}(?:template\s*<.*?>\s*)?(?:[\w:<>,*&~\[\]]+\s+[*&]*)*?
+        rf"""{_C_NOT}(?:template\s*<.*?>\s*)?(?:[\w:<>,*&\[\]]+\s+)*[*&]*
             (?:(?P<owner>\w+)(?:<[^>]*>)?::)?(?P<name>~?\w+|operator\S+)\s*\((?!\s*\*)[^;=]*[;{{,)\w]\s*$"""
     ),
     value=_re(
@@ -146,7 +146,7 @@ _C = Declares(
         | using\s+(?P<using>\w+)\s*= | {_C_NOT}(?:[\w:<>,]+[\s*&]+)+(?P<field>\w+)\s*(?:\[[^\]]*\])*\s*(?:=|;|\{{)"""
     ),
     member=_re(
-        rf"""{_C_NOT}(?:[\w:<>,*&\[\]]+\s+[*&]*)*?(?P<name>~?\w+|operator\S+)\s*\((?!\s*\*)
+        rf"""{_C_NOT}(?:[\w:<>,*&\[\]]+\s+)*[*&]*(?P<name>~?\w+|operator\S+)\s*\((?!\s*\*)
         | {_C_NOT}(?:[\w:<>,]+[\s*&]+)+(?P<field>\w+)\s*(?:\[[^\]]*\])*\s*(?:[=;{{,:])
         | (?P<constant>[A-Za-z_]\w*)\s*(?:=[^=].*|,.*)?$ | [-+]\s*\([^)]*\)\s*(?P<objc>\w+)"""
     ),

@@ -15,6 +15,9 @@ from qwen_lsp.core.declares import family
 _MOST = 8
 """Places that are looked at; a name that is used everywhere is not looked for without end."""
 
+_FAR = 300
+"""Code points of a line before and after the name that are looked at."""
+
 
 def evidence(name: str, text: str, language: str) -> Iterator[str]:
     """What a text says about what a name is, the last first: annotations, and the expressions it is given.
@@ -32,11 +35,11 @@ def evidence(name: str, text: str, language: str) -> Iterator[str]:
             continue
         begin = text.rfind("\n", 0, at) + 1
         stop = text.find("\n", after)
-        before = text[begin:at]
+        before = text[max(begin, at - _FAR) : at]
         if _OF_ANOTHER.search(before) or _PROSE.search(before):
             continue
         for rule in rules:
-            told = rule.told(before, text[after : stop if stop >= 0 else None])
+            told = rule.told(before, text[after : after + _FAR if stop < 0 else min(stop, after + _FAR)])
             if told:
                 given += 1
                 yield told
@@ -88,7 +91,7 @@ _RULES = {
     "python": (
         _ANNOTATED,
         _rule(r"\s*,\s*(?P<told>[A-Z]\w*(?:\.\w+)*)\s*\)", r"\bisinstance\($"),
-        _rule("", r"(?:with|,)\s+(?P<told>.+?)\s+as\s+\(?$"),
+        _rule("", r"(?:with|,)\s+(?P<told>\S.*?)\s+as\s+\(?$"),
         _LOOPED,
     ),
     "script": (_ANNOTATED, _LOOPED),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 _FAR = 1500
 """Code points before the cursor in which an open bracket is looked for."""
+_LINE = 240
+"""Code points of a line before a bracket that say what it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def calls(prefix: str) -> Iterator[tuple[Chain, str]]:
     for at in reversed(_open_brackets(near)):
         bracket = near[at]
         end = len(near[:at].rstrip(" "))
-        line = near[near.rfind("\n", 0, end) + 1 : end]
+        line = near[max(near.rfind("\n", 0, end) + 1, end - _LINE) : end]
         if _DECLARING.match(line) or (bracket == "{" and _BLOCK.search(line)):
             return
         if bracket == "{" and (given := _GIVEN_LITERAL.search(line)):

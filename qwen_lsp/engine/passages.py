@@ -54,9 +54,11 @@ class Passages:
         return shown.search if shown.search is not None and not shown.search.done() else None
 
     def shown(self, uri: str) -> tuple[Snippet, ...]:
-        """What is shown with a document now, the most helpful last."""
-        shown = self._shown.get(uri)
-        return shown.snippets if shown is not None else ()
+        """What is shown with a document now, the most helpful last; nothing of a file that was forbidden since."""
+        shown, sources = self._shown.get(uri), self._sources
+        if shown is None or sources is None:
+            return ()
+        return tuple(snippet for snippet in shown.snippets if sources.shows(uri, snippet.path))
 
     def closed(self, uri: str) -> None:
         """A document was closed."""

@@ -48,6 +48,9 @@ class Sources(Protocol):
         ("", the file's name) for what lies in none.
         """
 
+    def shows(self, uri: str, path: str) -> bool:
+        """Whether a passage that was given for a document, from the file at this path, may be shown still. Fast."""
+
     async def snippets(self, request: Request, around: Window, room: int) -> Sequence[Snippet]:
         """Passages from elsewhere for this place, the most helpful first, `room` code points together at most.
 

@@ -27,9 +27,12 @@ LONGEST_LINE = 2000
 _WIDEST = 160
 """Code points a line on average: minified code and data have more."""
 _HEAD = 1000
-_UNREAD = frozenset({"node_modules", "bower_components", "jspm_packages", "Pods", "DerivedData", "CVS"}) | {
-    *("venv", "site-packages", "__pycache__", "__pypackages__")
-}
+_UNREAD = frozenset(
+    {
+        *("node_modules", "bower_components", "jspm_packages", "Pods", "DerivedData"),
+        *("venv", "site-packages", "__pycache__", "__pypackages__", "CVS"),
+    }
+)
 """Directories of what others wrote or tools made, where no ignore file says so. Hidden ones are left out anyway."""
 _MARKS = frozenset({"pyvenv.cfg", "CACHEDIR.TAG"})
 """Files by which tools mark a directory as theirs: virtual environments and caches (Cargo's target, for one)."""

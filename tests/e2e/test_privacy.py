@@ -204,6 +204,10 @@ async def test_a_rule_that_comes_later(session):
     assert "may_disk" in await session.complete("here.py", {"may_disk"})
     tree(session.folder, {".qwenignore": "/neighbour.py\n"})
     session.client.notify("textDocument/didSave", {"textDocument": {"uri": session.uri(".qwenignore")}})
+    before, text = len(session.service.requests), session.text + "subtotal_"
+    session.type(session.uri("here.py"), text)
+    await session.ask(session.uri("here.py"), text, by_hand=False)
+    assert session.canaries(before) == {"may_deep"}
     await session.indexed(2)
     session.open("other.py", HERE)
     assert await session.complete("other.py", {"may_deep"}) == {"may_deep"}
