@@ -47,13 +47,13 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | folders | {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parent.parent)} | more
 
 
-async def run(*arguments: str, home: Path, stdin: bytes | None = None, **env: str) -> Ran:
+async def run(*arguments: str, home: Path, stdin: bytes | None = None, patience: float = 60, **env: str) -> Ran:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "qwen_lsp", *arguments,
         stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(home, **env), cwd=home,
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience):
         out, err = await process.communicate(stdin)
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())
