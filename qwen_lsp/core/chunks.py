@@ -77,7 +77,8 @@ def contained(part: Iterable[str], whole: Iterable[str]) -> float:
 
 
 def _counted(lines: Iterable[str]) -> Counter[str]:
-    return Counter(line for raw in lines if (line := raw.strip()) and len(line) > 1)
+    """Lines without blanks and what opens a body, so that a signature is like the line it was read off."""
+    return Counter(line for raw in lines if len(line := raw.strip().rstrip(" :{;,")) > 1)
 
 
 def tokens(text: str) -> Sequence[str]:

@@ -155,7 +155,9 @@ class _Walk:
         match = self._how.container.match(line)
         if match is not None and not (match.groupdict().get("table") and "{" not in line and not self._chains(number)):
             return self._opened(match, number)
-        patterns = (self._how.member,) if self._inside else (self._how.function, self._how.value)
+        patterns: tuple[re.Pattern[str], ...] = (self._how.function, self._how.value)
+        if self._open:
+            patterns = (self._how.member,) if self._inside else (*patterns, self._how.member)
         match = next((found for pattern in patterns if (found := pattern.match(line))), None)
         groups = match.groupdict() if match is not None else {}
         owner = groups.pop("owner", None) or (self._inside.name if self._inside else "")

@@ -45,6 +45,8 @@ def receiver(prefix: str) -> tuple[Chain, str]:
 def expression(text: str) -> Chain:
     """The expression that a text ends with; an unclosed call at its end counts as called."""
     near = text[-_FAR:].rstrip(" \t;,&|+")
+    if near.count(")") > near.count("("):  # `for (const row of rows)`
+        near = near.rstrip(")")
     opened = _open_brackets(near)
     if opened:
         near = near[: opened[0]] + "()" if near[opened[0]] == "(" else near[: opened[0]]

@@ -5,10 +5,10 @@ Pure: pieces in, snippets out. Where the pieces come from is workspace/index.py'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from qwen_lsp.core.chunks import Chunk, alike, contained
+from qwen_lsp.core.chunks import Chunk, contained
 from qwen_lsp.core.model import Snippet
 
 HEAD = 12
@@ -62,51 +62,49 @@ class Piece:
     @property
     def size(self) -> int:
         """Code points it takes, its path aside."""
-        return len(self.text) + _PER_LINE * (self.text.count("\n") + 1)
-
-
-def fused(rankings: Iterable[tuple[float, Sequence[int]]], k: int = 60) -> Mapping[int, float]:
-    """Reciprocal rank fusion: each ranking comes with its weight, the best first."""
-    scores: dict[int, float] = {}
-    for weight, ranking in rankings:
-        for rank, item in enumerate(ranking):
-            scores[item] = scores.get(item, 0.0) + weight / (k + rank + 1)
-    return scores
+        return len(self.text) + _PER_LINE * (self.text.count("\n") + 1) + 1
 
 
 def chosen(pieces: Iterable[Piece], room: int, shown: str = "", least: float = 0.0) -> list[Snippet]:
     """The best pieces that fit into `room` code points, one snippet a file, the most helpful first.
 
-    Left out is what scores below `least`, what stands in `shown` already (more than half of its lines), and what is
-    nearly the same as a better piece (0.9). A piece that does not fit whole is left out.
+    Left out is what scores below `least`, what stands in `shown` or in better pieces already (more than half of its
+    lines), and what an outline tells already; a line that a passage brings as well comes with the passage. A piece that
+    does not fit whole is left out.
     """
     taken: list[Piece] = []
     paths: set[str] = set()
     around = shown.split("\n")
+    known: list[str] = []
     for piece in sorted(pieces, key=lambda piece: -piece.score):
         if piece.score < least or not piece.text.strip():
             continue
-        cost = piece.size + (0 if piece.path in paths else HEAD + len(piece.path))
+        lines = piece.text.split("\n")
+        if contained(lines, around) > _KNOWN or contained(lines, known) > _KNOWN:
+            continue
+        within = [
+            other for other in taken if other.path == piece.path and contained(other.text.split("\n"), lines) == 1
+        ]
+        if any(other.source == "definition" for other in within):
+            continue  # its outline is shown, and bodies are dear
+        cost = piece.size + (0 if piece.path in paths else HEAD + len(piece.path)) - sum(other.size for other in within)
         if cost > room:
             continue
-        lines = piece.text.split("\n")
-        if contained(lines, around) > 0.5 or any(_same(lines, other) for other in taken):
-            continue
-        taken.append(piece)
+        taken = [other for other in taken if other not in within]
+        taken.append(replace(piece, score=max(piece.score, *(other.score for other in within))) if within else piece)
+        known += lines
         paths.add(piece.path)
         room -= cost
     return _by_file(taken)
 
 
-def _same(lines: Sequence[str], other: Piece) -> bool:
-    theirs = other.text.split("\n")
-    return contained(lines, theirs) > 0.9 or alike(lines, theirs) > 0.9
+_KNOWN = 0.5
 
 
 def _by_file(pieces: Sequence[Piece]) -> list[Snippet]:
     """One snippet a file: its pieces in the file's order, by the score of its best."""
     groups: dict[str, list[Piece]] = {}
-    for piece in pieces:
+    for piece in sorted(pieces, key=lambda piece: -piece.score):
         groups.setdefault(piece.path, []).append(piece)
     return [
         Snippet(
@@ -117,8 +115,3 @@ def _by_file(pieces: Sequence[Piece]) -> list[Snippet]:
         )
         for path, group in groups.items()
     ]
-
-
-def rescored(piece: Piece, factor: float) -> Piece:
-    """The piece with its score multiplied."""
-    return replace(piece, score=piece.score * factor)

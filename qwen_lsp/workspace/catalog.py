@@ -54,10 +54,9 @@ class Catalog:
 
     def definitions(self, name: str) -> list[Found]:
         """What a name may stand for that is used in this file by itself, the likeliest first."""
-        item = self.imports.get(name)
-        original = item.original if item is not None and item.original not in {"", "default"} else name
-        parts = self._parts(item)
-        return sorted(self._stock.named(original, self.kind), key=lambda each: -self._fit(each.file, parts))
+        parts = self._parts(self.imports.get(name))
+        found = self._stock.named(self._original(name), self.kind)
+        return sorted(found, key=lambda each: -self._fit(each.file, parts))
 
     def module(self, module: str) -> list[File]:
         """The files of a module as an import names it, the nearest first."""
@@ -131,14 +130,20 @@ class Catalog:
 
     def homes(self, name: str, near: File | None = None) -> tuple[File, ...]:
         """The file that defines a class of this name; of several the one in `near`, else the nearest."""
-        found = [each.file for each in self._stock.named(name, self.kind) if each.definition.has_members]
+        named = self._stock.named(self._original(name), self.kind)
+        found = [each.file for each in named if each.definition.has_members]
         if not found:
             return ()
         parts = self._parts(self.imports.get(name))
         return (max(found, key=lambda file: (near is not None and file.path == near.path, self._fit(file, parts))),)
 
     def _classes(self, names: list[str], near: File | None) -> list[Scope]:
-        return [Scope(name, homes) for name in names if (homes := self.homes(name, near))]
+        return [Scope(self._original(name), homes) for name in names if (homes := self.homes(name, near))]
+
+    def _original(self, name: str) -> str:
+        """A name as the module calls it that it is imported from."""
+        item = self.imports.get(name)
+        return item.original if item is not None and item.original not in {"", "default"} else name
 
     def _parts(self, item: Imported | None) -> tuple[str, ...]:
         return module_parts(item.module, self._query.path, self._query.language) if item is not None else ()

@@ -146,7 +146,10 @@ class Stock:
         return (found for found in self._owned.get(owner, ()) if found.file.family == kind)
 
     def ending(self, parts: tuple[str, ...], kind: str) -> list[tuple[int, File]]:
-        """The files whose paths end like `parts`, with how many parts do; folders stand for the files in them."""
+        """The files whose paths end like `parts`, with how many parts do, and one more where that is the whole path.
+
+        Folders stand for the files in them.
+        """
         if not parts:
             return []
         ends: list[tuple[int, File]] = []
@@ -193,4 +196,4 @@ def _matched(parts: tuple[str, ...], names: list[str]) -> int:
         if one != other and one.replace("-", "_") != other.replace("-", "_"):
             break
         count += 1
-    return count
+    return count + (0 < count == len(names))
