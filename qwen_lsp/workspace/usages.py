@@ -1,4 +1,4 @@
-"""Usage examples: lines of other files that go on from the same words as the cursor's line does.
+"""Usage examples: lines elsewhere that go on from the same words as the cursor's line does.
 
 What others wrote after `client.send(` is the best guess at what comes after it here.
 """
@@ -64,7 +64,7 @@ def _lines(place: Surroundings, anchor: str, ahead: Sequence[str], base: float) 
 def _matches(place: Surroundings, number: int, anchor: str, ahead: Sequence[str]) -> Iterator[tuple[int, str, Piece]]:
     """The lines of a passage that go on from `ahead`: how many tokens agree, what follows, the line itself."""
     file, index = place.stock.passage(number)
-    if file.family != place.kind or file.path == place.query.path:
+    if file.family != place.kind:
         return
     first, begin, end = file.spans[index]
     at = begin

@@ -81,7 +81,7 @@ def test_an_expression_is_read_from_its_end(text: str, expected: str) -> None:
         ("python", "gen", "def f(gen: Gen, x):\n  gen = Foo(1)\n  with open(p) as gen:", ["open(p)", "Foo(1)", "Gen"]),
         ("python", "c", "elif isinstance(c, Image):", ["Image"]),
         ("python", "row", "for row in self.rows:", ["self.rows"]),
-        ("python", "gen", "# the gen in the cache.\nself.gen = Gen()", ["Gen()"]),
+        ("python", "gen", "# gen: what makes text\nself.gen = Gen()", ["Gen()"]),
         ("python", "name", "other.name = Foo()\nnames = Bar()", []),
         ("go", "c", "func f(ctx context.Context, c *Client) {\n\tc, err := NewClient(x)", ["NewClient(x)", "*Client"]),
         (

@@ -91,6 +91,7 @@ LIBRARY = {"lib/generator.py": GENERATOR}
         "from lib.generator import Generator\nwith Generator(m, t) as gen:\n    gen.█",
         "from lib.generator import Generator\nif isinstance(x, Generator):\n    x.█",
         "from lib.generator import Generator\ndef f(generator):\n    generator.█",
+        "from lib.generator import Generator\nrows: list[Generator] = []\nrows.pop().█",
         "from lib.generator import Generator as Gen\nx: list[Gen] = []\nfor y in x:\n    y.█",
     ],
 )  # fmt: skip
@@ -101,6 +102,14 @@ def test_the_members_of_what_stands_before_the_dot_are_shown(text: str) -> None:
     assert best.source == "definition"
     assert "class Generator(Base)\n" in best.text
     assert "    def begin(self, tokens, mask=None)" in best.text
+
+
+def test_what_is_typed_of_a_name_narrows_its_members() -> None:
+    """After `gen.be` only what begins like it is asked for; where nothing does, all of it."""
+    place = "from lib.generator import make\ngen = make(1)\ngen.{}█"
+    assert "def begin" in all_of(search(LIBRARY, "app.py", place.format("be")))
+    assert "class Base\n" not in all_of(search(LIBRARY, "app.py", place.format("be")))
+    assert "def begin" in all_of(search(LIBRARY, "app.py", place.format("zz")))
 
 
 def test_inherited_members_come_with_their_own_class() -> None:
@@ -179,10 +188,10 @@ def test_attributes_that_say_nothing_share_a_line() -> None:
 )  # fmt: skip
 def test_each_language_finds_its_own(files: dict[str, str], path: str, text: str, expected: str) -> None:
     """Fields, packages, receivers, bounds, paths, builders, headers."""
-    (best, *_) = search(files, path, text)
-    assert expected in best.text
-    assert "hidden" not in best.text
-    assert "other(" not in best.text
+    found = search(files, path, text)
+    assert expected in found[0].text
+    assert "hidden" not in found[0].text
+    assert "b/Other.java" not in {each.path for each in found if each.source == "definition"}
 
 
 def test_the_signature_of_the_call_is_shown() -> None:
@@ -207,6 +216,16 @@ def test_an_import_is_shown_the_names_it_may_list() -> None:
     files = {"types.ts": "".join(f"export interface {name} {{\n    x: string;\n}}\n" for name in names)}
     (best, *_) = search(files, "index.ts", "export type {\n    Alpha,\n    InboundA,\n    █\n} from './types';\n")
     assert "InboundB, InboundZ, Zeta" in best.text.split("\n")
+
+
+def test_a_sorted_list_of_imports_goes_on_in_its_order() -> None:
+    """Where there is no room for all names, those that come next in the order are the ones shown."""
+    names = [*(f"Alpha{number}" for number in range(20)), "Gamma"]
+    files = {"types.ts": "".join(f"export interface {name} {{\n    x: string;\n}}\n" for name in names)}
+    (best, *_) = search(
+        files, "index.ts", "export type {\n    Aardvark,\n    Beta,\n    █\n} from './types';\n", room=90
+    )
+    assert best.text.startswith("Gamma")
 
 
 def test_a_name_that_is_imported_and_used_nowhere_is_about_to_be() -> None:
@@ -245,11 +264,11 @@ def test_a_passage_like_this_one_comes_with_what_follows_it() -> None:
     block = "    parse_header(stream)\n    check_magic(stream)\n    count = read_count(stream)\n    version = read_version(stream)\n\n"
     filler = "".join(f"    filler_{number}(a_{number}, b_{number})\n" for number in range(14))
     files = {
-        "old.py": f"def load_old(stream):\n{block}    return decode_entries(stream, count)\n\n{filler}",
+        "old.py": f"def load_old(stream):\n{block}    return decode_entries(them)\n\n{filler}",
         "x.py": filler,
     }
     found = search(files, "new.py", f"def load_new(stream):\n{block}    return █\n")
-    assert "decode_entries(stream, count)" in all_of(found)
+    assert "decode_entries(them)" in all_of(found)
 
 
 def test_the_file_itself_helps_where_it_is_out_of_sight() -> None:
@@ -346,6 +365,7 @@ def test_a_deadline_ends_the_search_with_what_was_found() -> None:
     moments = iter([0.0, 1.0])
     index = Index(clock=lambda: next(moments))
     index.put("lib/generator.py", "python", plain(GENERATOR))
+    index.put("other.py", "python", "gen.begin(tokens)\n")
     query = query_at("app.py", "from lib.generator import make\ngen = make(1)\ngen.█")
     assert [each.source for each in index.search(query, ROOM, deadline=0.5)] == ["definition"]
     index = Index(clock=lambda: 2.0)

@@ -87,6 +87,15 @@ def test_next_to_nothing_is_no_place() -> None:
     assert visited.recent("b.py") == ()
 
 
+def test_the_oldest_places_make_room() -> None:
+    """Sixteen are remembered, not all that a day brings."""
+    visited = Visited()
+    for number in range(40):
+        visited.edited(f"{number}.py", "python", document(f"d{number}"), 10)
+    assert [chunk.path for chunk in visited.recent("39.py")] == [f"{number}.py" for number in range(38, 38 - MOST, -1)]
+    assert len(visited._ring) == MOST
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdefghijklmnopqrst"), st.integers(0, 299), st.booleans())))
 def test_the_ring_is_bounded(steps: list[tuple[str, int, bool]]) -> None:
     """However one wanders, sixteen places of sixty-four lines are the most."""
