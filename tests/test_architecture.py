@@ -95,17 +95,6 @@ def test_nothing_prints_but_the_command_line(path: Path) -> None:
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
-def test_every_reason_says_what_it_means() -> None:
-    """Why nothing is shown is a sentence for a person, in the code where the reason is named."""
-    tree = ast.parse((PACKAGE / "core" / "model.py").read_text(encoding="utf-8"))
-    (reason,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Reason")
-    members = [index for index, node in enumerate(reason.body) if isinstance(node, ast.Assign)]
-    for index in members:
-        following = reason.body[index + 1]
-        assert isinstance(following, ast.Expr), ast.unparse(reason.body[index])
-        assert isinstance(following.value, ast.Constant)
-
-
 def test_the_top_level_holds_nothing_else() -> None:
     """The layout is fixed: these entries and dot-files."""
     root = PACKAGE.parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import tomllib
@@ -21,15 +20,6 @@ def between(mark: str) -> str:
     return README.partition(f"<!-- {mark} -->\n")[2].partition(f"<!-- /{mark} -->")[0]
 
 
-def reasons() -> dict[str, str]:
-    """Every reason's name and its sentence, read off the code."""
-    tree = ast.parse(Path(model.__file__).read_text(encoding="utf-8"))
-    (reason,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Reason")
-    names = [ast.literal_eval(node.value) for node in reason.body if isinstance(node, ast.Assign)]
-    sentences = [ast.literal_eval(node.value) for node in reason.body[1:] if isinstance(node, ast.Expr)]
-    return dict(zip(names, sentences, strict=True))
-
-
 def test_the_settings_table_is_the_schema() -> None:
     """The table is what `qwen-lsp schema --markdown` prints."""
     assert between("settings") == config.markdown_table()
@@ -37,7 +27,7 @@ def test_the_settings_table_is_the_schema() -> None:
 
 def test_the_table_of_reasons_is_the_code() -> None:
     """Every reason stands in the README with the sentence that the code has."""
-    rows = "".join(f"| `{name}` | {text} |\n" for name, text in reasons().items())
+    rows = "".join(f"| `{reason.value}` | {reason.sentence} |\n" for reason in model.Reason)
     assert between("reasons") == f"| reason | what it means |\n| --- | --- |\n{rows}"
 
 

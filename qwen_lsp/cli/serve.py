@@ -110,6 +110,7 @@ def _server(layers: Layers, level: str | None) -> Server:
 
     def on_settings(settings: Settings) -> None:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
+        _log_to_file(settings.log_file)
 
     def on_ready() -> None:
         asyncio.get_running_loop().call_soon(load)
@@ -136,11 +137,32 @@ def _layers(layer: dict[str, object], problems: list[str]) -> Layers:
 
 def _log_to_stderr(level: str) -> None:
     """One form for all. Other packages' loggers are held at WARNING: below it they print code and keys."""
-    handler = logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=logging.WARNING, handlers=[_formed(logging.StreamHandler(sys.stderr))])
+    logging.getLogger("qwen_lsp").setLevel(level.upper())
+
+
+def _log_to_file(name: str) -> None:
+    """Writes the log to a file too, or to none; a file that can't be written is one line on standard error."""
+    root = logging.getLogger()
+    path = os.path.abspath(os.path.expanduser(name)) if name else ""  # noqa: PTH100, PTH111 - as FileHandler has it
+    for handler in root.handlers[:]:
+        if isinstance(handler, logging.FileHandler):
+            if handler.baseFilename == path:
+                return
+            root.removeHandler(handler)
+            handler.close()
+    if path:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+            root.addHandler(_formed(logging.FileHandler(path, encoding="utf-8")))
+        except OSError as error:
+            logging.getLogger(__name__).warning("qwen.logFile: can't be written (%s)", error.strerror)
+
+
+def _formed(handler: logging.Handler) -> logging.Handler:
     handler.addFilter(_bared)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("qwen_lsp").setLevel(level.upper())
+    return handler
 
 
 def _bared(record: logging.LogRecord) -> bool:

@@ -135,6 +135,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         Literal["debug", "info", "warning", "error"],
         _described("How much is written to standard error. Never code or keys."),
     ] = "info"
+    log_file: Annotated[
+        str, _described("File that the log is also written to, for all editors; made private (0600).")
+    ] = ""
     local: Annotated[LocalSettings, _described("The embedded model's engine.")] = LocalSettings()
 
 

@@ -6,10 +6,11 @@ Only `lsp/` knows of UTF-16 or bytes. Times are seconds unless a name ends in `_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 
 class Trigger(Enum):
@@ -31,7 +32,7 @@ class Snippet:
     score: float = 0.0
     """How sure its source is that it helps, 0 to 1; comparable across sources."""
     source: str = ""
-    """"definition", "similar", "next", "recent" or "given"."""
+    """"definition", "usage", "similar", "next", "recent" or "given"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,54 +222,51 @@ class BackendError(Exception):
 
 
 class Reason(Enum):
-    """Why nothing is shown. Every member's docstring is the sentence a person reads."""
+    """Why nothing is shown: the name that logs and `--json` carry, and what a person reads."""
 
-    DISABLED = "disabled"
-    """Completion is turned off in the settings (`qwen.enabled`)."""
-    LANGUAGE = "language"
-    """Completion is turned off for this language (`qwen.disabledLanguages`)."""
-    NOT_OPEN = "not-open"
-    """The editor asked about a document it has not opened."""
-    PRIVATE = "private"
-    """The file's name says that it holds secrets; such files are never sent."""
-    TOO_LARGE = "too-large"
-    """The document is too large to be code a person types."""
-    BINARY = "binary"
-    """The document holds NUL characters: it is not text."""
-    MID_WORD = "mid-word"
-    """The cursor stands inside a word."""
-    REST_OF_LINE = "rest-of-line"
-    """There is code right of the cursor on this line."""
-    COMMENT = "comment"
-    """The cursor stands in a comment, where completion is turned off (`qwen.disableIn`)."""
-    STRING = "string"
-    """The cursor stands in a string, where completion is turned off (`qwen.disableIn`)."""
-    READ_ONLY = "read-only"
-    """The document can't be edited."""
-    IGNORED = "ignored"
-    """The file is ignored (`.gitignore`, `.qwenignore`); such files are never sent."""
-    JUST_ACCEPTED = "just-accepted"
-    """A suggestion was accepted here a moment ago and the line is complete."""
-    SELECTED = "selected"
-    """The completion menu's selected entry can't be continued here."""
-    NO_PROVIDER = "no-provider"
-    """No provider is set up."""
-    COOLING_DOWN = "cooling-down"
-    """The service failed a moment ago and is left alone for a while."""
-    RATE_LIMITED = "rate-limited"
-    """Another request would exceed the rate that the service has shown to allow; a moment later there is room again."""
-    ERROR = "error"
-    """The service failed."""
-    SUPERSEDED = "superseded"
-    """A newer request for the same document took its place."""
-    CANCELLED = "cancelled"
-    """The editor took the request back."""
-    EMPTY = "empty"
-    """The model had nothing to add."""
-    FILTERED = "filtered"
-    """What the model wrote is nothing to show: blanks, or what already stands there."""
-    STALE = "stale"
-    """The document changed while the model wrote, and the text no longer fits."""
+    sentence: str
+    """What it means, as the README's table has it too."""
+
+    def __new__(cls, name: str, sentence: str) -> Self:
+        """A member whose value is its name."""
+        reason = object.__new__(cls)
+        reason._value_, reason.sentence = name, sentence
+        return reason
+
+    @property
+    def setting(self) -> str | None:
+        """The setting that would change it, with its section, if there is one: the sentence names it."""
+        named = re.search(r"`(qwen\.\w+)`", self.sentence)
+        return named[1] if named else None
+
+    DISABLED = "disabled", "Completion is turned off in the settings (`qwen.enabled`)."
+    PAUSED = "paused", "Completion is paused, for this session or for some minutes; resume it."
+    LANGUAGE = "language", "Completion is turned off for this language (`qwen.disabledLanguages`)."
+    FILE = "file", "Completion is turned off for this file, for this session."
+    NOT_OPEN = "not-open", "The editor asked about a document it has not opened."
+    PRIVATE = "private", "The file's name says that it holds secrets; such files are never sent."
+    TOO_LARGE = "too-large", "The document is too large to be code a person types."
+    BINARY = "binary", "The document holds NUL characters: it is not text."
+    MID_WORD = "mid-word", "The cursor stands inside a word."
+    REST_OF_LINE = "rest-of-line", "There is code right of the cursor on this line."
+    COMMENT = "comment", "The cursor stands in a comment, where completion is turned off (`qwen.disableIn`)."
+    STRING = "string", "The cursor stands in a string, where completion is turned off (`qwen.disableIn`)."
+    READ_ONLY = "read-only", "The document can't be edited."
+    IGNORED = "ignored", "The file is ignored (`.gitignore`, `.qwenignore`); such files are never sent."
+    JUST_ACCEPTED = "just-accepted", "A suggestion was accepted here a moment ago and the line is complete."
+    SELECTED = "selected", "The completion menu's selected entry can't be continued here."
+    NO_PROVIDER = "no-provider", "No provider is set up (`qwen.provider`)."
+    COOLING_DOWN = "cooling-down", "The service failed a moment ago and is left alone for a while."
+    RATE_LIMITED = (
+        "rate-limited",
+        "Another request would exceed the rate that the service has shown to allow; in a moment there is room again.",
+    )
+    ERROR = "error", "The service failed."
+    SUPERSEDED = "superseded", "A newer request for the same document took its place."
+    CANCELLED = "cancelled", "The editor took the request back."
+    EMPTY = "empty", "The model had nothing to add."
+    FILTERED = "filtered", "What the model wrote is nothing to show: blanks, or what already stands there."
+    STALE = "stale", "The document changed while the model wrote, and the text no longer fits."
 
 
 @dataclass(frozen=True, slots=True)

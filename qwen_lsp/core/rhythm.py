@@ -48,6 +48,11 @@ class Rhythm:
         self._unasked_since = None
 
     @property
+    def latency(self) -> float | None:
+        """Seconds until a generation's first text, usually."""
+        return self._latency
+
+    @property
     def gap(self) -> float:
         """Seconds between two keys, usually: the median, which a few pauses do not move."""
         return sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else USUAL_GAP

@@ -78,6 +78,8 @@ class Asker:
         self.guard = Guard()
         self.on_landed: Callable[[Flight], None] = lambda _flight: None
         """Called when a flight has settled."""
+        self.asked = self.written = 0
+        """How often a model was asked, and the tokens it wrote."""
         self._backend = backend
         self._settings = settings
         self._clock = clock
@@ -124,6 +126,7 @@ class Asker:
             alternative=varied is not None,
         )
         self.guard.sent(self._clock(), cost)
+        self.asked += 1
         logger.debug("asks prefix=%d suffix=%d urgency=%s", len(prompt.prefix), len(prompt.suffix), urgency.name)
         flight.on_settled = self._landed
         before, self._last = self._last, prompt
@@ -182,6 +185,7 @@ class Asker:
 
     def _ended(self, flight: Flight, before: Prompt | None) -> None:
         """All is known of a flight: how fast its prompt was read, and how many tokens that was."""
+        self.written += flight.usage.completion if flight.usage else flight.pieces
         if flight.error is not None or flight.first_text is None:
             return
         service, usage = flight.service, flight.usage

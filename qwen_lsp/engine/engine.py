@@ -21,6 +21,7 @@ from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Outcome, Reas
 from qwen_lsp.core.place import after_accepting
 from qwen_lsp.core.reuse import Known, Place, Reuse
 from qwen_lsp.core.rhythm import Rhythm
+from qwen_lsp.core.status import Health
 from qwen_lsp.engine.alternatives import Alternatives, Candidates
 from qwen_lsp.engine.asker import Asker, Question
 from qwen_lsp.engine.flight import Flight
@@ -61,6 +62,8 @@ class Engine:
         self._candidates = Candidates(self._scheduler, self._asker, settings.candidates, clock)
         self._reuse = Reuse(clock)
         self._rhythm = Rhythm()
+        self._service: Service | None = None
+        self._trouble: BackendError | None = None
         self._last: Place | None = None
         self._prefetching: asyncio.TimerHandle | None = None
         self._hits: deque[Place] = deque(maxlen=HITS)
@@ -98,6 +101,20 @@ class Engine:
         # Once the answer is on its way: a line in the log takes as long as all that follows a model's last word.
         asyncio.get_running_loop().call_soon(_log, record, outcome)
         return Answer(outcome, record, tuple(others))
+
+    @property
+    def health(self) -> Health:
+        """What is known of whoever completes."""
+        return Health(self._service, self._trouble, self._rhythm.latency)
+
+    @property
+    def spent(self) -> tuple[int, int]:
+        """How often a model was asked, and how many tokens it wrote."""
+        return self._asker.asked, self._asker.written
+
+    def use(self, settings: Settings) -> None:
+        """Takes settings that differ in what is completed and when, not in who completes and how."""
+        self._settings = settings
 
     def accepted(self, uri: str) -> None:
         """The last suggestion in this document was taken."""
@@ -137,11 +154,14 @@ class Engine:
             self._scheduler.supersede(uri)
             return skip
         try:
-            service = record.service = await self._backend.service()
+            service = record.service = self._service = await self._backend.service()
         except BackendError as error:
+            self._trouble = error
             record.stage("provider", error.kind.value)
             self._tell(error)
             return Skip(Reason.NO_PROVIDER if error.kind is Kind.CONFIG else Reason.ERROR, error.message)
+        if self._trouble is not None and self._trouble.kind is Kind.CONFIG:
+            self._trouble = None
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
         question = self._asker.question(request, service)
         record.shape, record.window = question.shape, question.here.window
@@ -212,6 +232,7 @@ class Engine:
 
     def _landed(self, flight: Flight) -> None:
         """A flight has settled: what it says is kept, and what it took is learned from."""
+        self._trouble = flight.error
         if flight.error is not None:
             # What may pass by itself is told when it has not.
             passing = flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._asker.guard.failures < PASSING

@@ -60,6 +60,8 @@ class Client:
     """It shows the progress of work that the server begins by itself."""
     watches: bool = False
     """It can be asked to watch files."""
+    statuses: bool = False
+    """It shows our own notification `qwen/status`."""
     needs: Needs = field(default_factory=Needs)
 
 
@@ -84,6 +86,7 @@ def read(params: Mapping[str, Any]) -> Client:
         notebooks=isinstance(_at(_at(capabilities, "notebookDocument"), "synchronization"), Mapping),
         progress=_at(_at(capabilities, "window"), "workDoneProgress") is True,
         watches=_at(watching, "dynamicRegistration") is True,
+        statuses=_at(_at(capabilities, "experimental"), "qwenStatus") is True,
         needs=needs,
     )
 

@@ -6,12 +6,15 @@ with `Malformed` and told to nobody. Decides nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from qwen_lsp.core.model import Request, Snapshot
 from qwen_lsp.lsp.documents import Document, Documents, Malformed, object_of, string_of
 from qwen_lsp.lsp.notebooks import Notebooks
+
+logger = logging.getLogger(__name__)
 
 
 class Follower(Protocol):
@@ -81,7 +84,9 @@ class Following:
         self._follower.folders(self._folders)
 
     def _opened(self, params: dict[str, Any]) -> None:
-        self._follower.opened(self._documents.opened(params).snapshot())
+        snapshot = self._documents.opened(params).snapshot()
+        logger.debug("document=opened language=%.40r lines=%d", snapshot.language, len(snapshot.lines))
+        self._follower.opened(snapshot)
 
     def _changed(self, params: dict[str, Any]) -> None:
         try:

@@ -19,6 +19,19 @@ from qwen_lsp.lsp.transport import FrameDecoder, framed
 
 ACCEPTED = "qwen.accepted"
 """The command that an accepted completion runs, where the editor runs one: the only sign of acceptance there is."""
+COMMANDS = (
+    ACCEPTED,
+    "qwen.status",
+    "qwen.why",
+    "qwen.statistics",
+    "qwen.pause",
+    "qwen.resume",
+    "qwen.toggle",
+    "qwen.snooze",
+    "qwen.toggleLanguage",
+    "qwen.toggleFile",
+)
+"""What `workspace/executeCommand` takes (lsp/controls.py)."""
 NAME = "qwen-lsp"
 INCREMENTAL = 2
 """LSP's TextDocumentSyncKind."""
@@ -45,7 +58,7 @@ def result(client: Client, *, menu: bool) -> dict[str, Any]:
         "textDocumentSync": {"openClose": True, "change": INCREMENTAL, "save": {"includeText": False}},
         # Not an empty object: lsp-mode reads that as "unsupported" when it keeps objects as property lists.
         "inlineCompletionProvider": {"workDoneProgress": False},
-        "executeCommandProvider": {"commands": [ACCEPTED]},
+        "executeCommandProvider": {"commands": list(COMMANDS)},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }
     if client.notebooks:

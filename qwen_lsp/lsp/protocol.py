@@ -235,6 +235,10 @@ class Protocol(LanguageServerProtocol):
 
     # Out
 
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Sends a notification of our own."""
+        self._write(codec.encode({"jsonrpc": self.VERSION, "method": method, "params": params}))
+
     def _reply(self, ident: Id, result: object) -> None:
         self._write(codec.encode({"jsonrpc": self.VERSION, "id": ident, "result": result}))
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsprotocol import types
@@ -20,15 +21,17 @@ from pygls.lsp.server import LanguageServer
 from qwen_lsp import __version__
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip
+from qwen_lsp.core.status import Health
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
+from qwen_lsp.lsp.controls import Controls
 from qwen_lsp.lsp.documents import Documents
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
 from qwen_lsp.lsp.indexing import Indexing, watch_files
 from qwen_lsp.lsp.protocol import INVALID_REQUEST, Protocol, Refused, fault
 from qwen_lsp.lsp.questions import Question, typed_through
-from qwen_lsp.lsp.settings import SECTION, Layers, needs_new_engine
+from qwen_lsp.lsp.settings import COMMAND, SECTION, Layers, needs_new_engine
 
 if TYPE_CHECKING:
     from qwen_lsp.engine.engine import Engine
@@ -63,11 +66,14 @@ class Server(LanguageServer):
         self._on_settings = on_settings
         self._on_ready = on_ready
         self._client = Client()
+        self._controls = Controls(self)
         self._menu = False
         self._documents = Documents()
         self._settings = layers.merged()
         self._engine: Engine | None = None
         self._greeted = False
+        self._chosen: dict[str, Any] = {}
+        """Settings that commands of this session have chosen."""
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
@@ -89,6 +95,7 @@ class Server(LanguageServer):
         following = Following(self._documents, self._follower, self._forget)
         self.protocol.plain |= following.handlers()
         self.protocol.begin(self._documents)
+        self._controls.listening = self._client.statuses
         if self._client.progress:
             self._follower.on_progress = Indexing(self, self._ask).heard
         following.begin(params)
@@ -107,6 +114,7 @@ class Server(LanguageServer):
         After `shutdown` an embedded model stays loaded for the next editor; without it, nothing may be left behind.
         """
         self.protocol.cancel_all()
+        self._controls.close()
         self._follower.close()
         for task in self._asking:
             task.cancel()
@@ -135,10 +143,39 @@ class Server(LanguageServer):
         wanted = self._menu and self._settings.completion_fallback != "off"
         return self._menu_list(self._question(params | {"context": None}) if wanted else None)
 
-    def accepted(self, *arguments: object) -> None:
-        """The command that an accepted suggestion runs; its arguments are the document's URI and a number."""
-        if self._engine is not None and arguments and isinstance(arguments[0], str):
-            self._engine.accepted(arguments[0])
+    # What commands reach (lsp/controls.py)
+
+    def execute(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """`workspace/executeCommand`."""
+        return self._controls.execute(params)
+
+    @property
+    def settings(self) -> Settings:
+        """As they are now."""
+        return self._settings
+
+    def health(self) -> Health:
+        """Of whoever completes."""
+        return self._engine.health if self._engine is not None else Health()
+
+    def spent(self) -> tuple[int, int]:
+        """How often a model was asked, and how many tokens it wrote."""
+        return self._engine.spent if self._engine is not None else (0, 0)
+
+    def override(self, settings: Mapping[str, Any]) -> None:
+        """These settings win over all others, for this session."""
+        self._chosen |= settings
+        self._layers.put(COMMAND, self._chosen)
+        self._apply()
+
+    def accepted(self, uri: str) -> None:
+        """The last suggestion in a document was taken."""
+        if self._engine is not None:
+            self._engine.accepted(uri)
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Sends a notification."""
+        self.protocol.tell(method, params)
 
     def _question(self, params: dict[str, Any]) -> Question | None:
         """What is asked, as the document is now: later edits may be in the same read. None if it is not open."""
@@ -173,6 +210,19 @@ class Server(LanguageServer):
     async def _outcome(self, request: Request) -> tuple[Outcome, Sequence[Ghost]]:
         """What is to be shown, and what else might be."""
         await self._settled.wait()
+        began = time.perf_counter()
+        answer: tuple[Outcome, Sequence[Ghost]] = Skip(Reason.CANCELLED), ()
+        self._controls.begins()
+        try:
+            answer = await self._answer(request)
+        finally:
+            self._controls.ends(request, answer[0], 1000 * (time.perf_counter() - began))
+        return answer
+
+    async def _answer(self, request: Request) -> tuple[Outcome, Sequence[Ghost]]:
+        if skip := self._controls.refusal(request):
+            logger.info("outcome=%s", skip.reason.value)
+            return skip, ()
         try:
             if self._engine is None:
                 self._engine = self._make_engine(self._settings, self._notify)
@@ -219,10 +269,13 @@ class Server(LanguageServer):
             self._in_background(self._close(self._engine, linger=True))
             self._engine = None
             self._told.clear()
+        elif self._engine is not None:
+            self._engine.use(self._settings)
         for problem in self._layers.news():
             self._show("warning", problem)
         if self._greeted:
             self._follow(snippets=self._settings.snippets)
+            self._controls.changed()
 
     def _follow(self, *, snippets: bool) -> None:
         """Reads the workspace, if that is wanted; not before the person's own settings have said so."""
@@ -287,14 +340,11 @@ def build(
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,
         types.TEXT_DOCUMENT_COMPLETION: server.menu,
         types.WORKSPACE_DID_CHANGE_CONFIGURATION: server.configured,
+        types.WORKSPACE_EXECUTE_COMMAND: server.execute,
     }
 
     @server.feature(types.INITIALIZED)
     def initialized(_params: types.InitializedParams) -> None:
         server.initialized()
-
-    @server.command(ACCEPTED)
-    def accepted(*arguments: Any) -> None:  # noqa: ANN401 - lenient: what editors send back
-        server.accepted(*arguments)
 
     return server

@@ -1,7 +1,8 @@
 """The settings of one session: what each source says, which one wins, and what is wrong with them.
 
 Later sources win over earlier ones, value by value: the configuration file and the environment (read by `cli`),
-then `initializationOptions`, `workspace/configuration` and `workspace/didChangeConfiguration`. Promises: whatever
+then `initializationOptions`, `workspace/configuration` and `workspace/didChangeConfiguration`, and what a command of
+this session has chosen. Promises: whatever
 comes is a setting or a problem line, never an error; a problem is told once. Does not talk to the editor.
 """
 
@@ -14,11 +15,13 @@ from qwen_lsp.core import config
 from qwen_lsp.core.config import Settings
 
 SECTION = "qwen"
-_ORDER = ("initializationOptions", "workspace/configuration", "workspace/didChangeConfiguration")
+COMMAND = "workspace/executeCommand"
+_ORDER = ("initializationOptions", "workspace/configuration", "workspace/didChangeConfiguration", COMMAND)
 _OWN = frozenset(option.path.partition(".")[0] for option in config.options())
 # What editors' own plug-ins keep in the same section and send along; the first is every VS Code client's.
 _PLUGIN = frozenset({"trace", "command"})
-_EDGE_ONLY = {"log_level", "completion_fallback"}
+_EDGE_ONLY = {"log_level", "log_file", "completion_fallback"}
+_GATES = {"enabled", "disabled_languages", "disable_in", "debounce", "prefetch"}
 MOST_TOLD = 5
 """Wrong settings told one by one; the rest is one line. A wrong file must not bury the editor in messages."""
 
@@ -57,8 +60,9 @@ class Layers:
 
 
 def needs_new_engine(old: Settings, new: Settings) -> bool:
-    """Whether a change reaches beyond the editor's edge."""
-    return any(getattr(old, name) != getattr(new, name) for name in new.__struct_fields__ if name not in _EDGE_ONLY)
+    """Whether a change reaches beyond the editor's edge and what an engine takes as it runs (`Engine.use`)."""
+    taken = _EDGE_ONLY | _GATES
+    return any(getattr(old, name) != getattr(new, name) for name in new.__struct_fields__ if name not in taken)
 
 
 def _section(raw: object) -> object:

@@ -1,0 +1,238 @@
+"""The commands of a session, and its status: what a person switches, asks for and is shown.
+
+Promises: a command is answered with plain JSON, a wrong one with an error that names what is right; the status is told
+on each change, and only to clients that understand it (`experimental.qwenStatus` in their capabilities). A model's work
+is told when it takes so long that a person would see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeAlias
+
+from qwen_lsp.core.config import Settings
+from qwen_lsp.core.model import Outcome, Request, Skip
+from qwen_lsp.core.status import Health, Status, Switches, status
+from qwen_lsp.engine.journal import Journal
+from qwen_lsp.lsp.greeting import ACCEPTED, COMMANDS
+from qwen_lsp.lsp.protocol import INVALID_PARAMS, Refused
+
+STATUS = "qwen/status"
+"""The notification."""
+BUSY_AFTER = 0.15
+"""Seconds: what takes less would only flicker."""
+SNOOZE = 5.0
+"""Minutes."""
+_DAY = 24 * 60
+
+Json: TypeAlias = "dict[str, Any] | None"
+
+
+class Host(Protocol):
+    """What a session lets its commands reach."""
+
+    @property
+    def settings(self) -> Settings:
+        """As they are now."""
+
+    def health(self) -> Health:
+        """Of whoever completes."""
+
+    def spent(self) -> tuple[int, int]:
+        """How often a model was asked, and how many tokens it wrote."""
+
+    def override(self, settings: Mapping[str, Any]) -> None:
+        """These settings win over all others, for this session."""
+
+    def accepted(self, uri: str) -> None:
+        """The last suggestion in a document was taken."""
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Sends a notification."""
+
+
+class Controls:
+    """One session's. `listening` once its client wants to be told the status."""
+
+    def __init__(self, host: Host, clock: Callable[[], float] = time.time) -> None:
+        self.listening = False
+        self.journal = Journal()
+        self._host = host
+        self._clock = clock
+        self._switches = Switches()
+        self._told: Status | None = None
+        self._running = 0
+        self._busy = False
+        self._looking: asyncio.TimerHandle | None = None
+        self._waking: asyncio.TimerHandle | None = None
+        self._commands: dict[str, Callable[..., Json]] = {
+            ACCEPTED: self._accepted,
+            "qwen.status": self._status,
+            "qwen.why": self._why,
+            "qwen.statistics": self._statistics,
+            "qwen.pause": self._pause,
+            "qwen.resume": self._resume,
+            "qwen.toggle": self._toggle,
+            "qwen.snooze": self._snooze,
+            "qwen.toggleLanguage": self._toggle_language,
+            "qwen.toggleFile": self._toggle_file,
+        }
+
+    def execute(self, params: Mapping[str, Any]) -> Json:
+        """`workspace/executeCommand`.
+
+        Raises:
+            Refused: there is no such command, or its arguments are not what it takes.
+        """
+        name, arguments = params.get("command"), params.get("arguments") or []
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None:
+            raise Refused(INVALID_PARAMS, f"no such command; there are {', '.join(COMMANDS)}")
+        if not isinstance(arguments, Sequence):
+            raise Refused(INVALID_PARAMS, f"{name}: arguments are a list")
+        return command(*arguments[:2])
+
+    def refusal(self, request: Request) -> Skip | None:
+        """Why a request is not completed in this session; None when it may be."""
+        return self._switches.refusal(request.snapshot.uri, self._clock())
+
+    def begins(self) -> None:
+        """A request is being worked at."""
+        self._running += 1
+        if self.listening and self._running == 1:
+            self._looking = asyncio.get_running_loop().call_later(BUSY_AFTER, self._look)
+
+    def ends(self, request: Request, outcome: Outcome, ms: float) -> None:
+        """A request has been answered."""
+        self._running -= 1
+        self.journal.add(request, outcome, ms)
+        if not self._running:
+            self._busy = False
+            _cancel(self._looking)
+        self.changed()
+
+    def changed(self) -> None:
+        """Something may be different: tells the status if it is."""
+        if not self.listening:
+            return
+        now = self._now()
+        # The latency drifts with each answer, and is no change.
+        if self._told is None or replace(self._told, latency=now.latency) != now:
+            self._told = now
+            self._host.tell(STATUS, _json(now))
+
+    def close(self) -> None:
+        """The session is over."""
+        self.listening = False
+        _cancel(self._looking)
+        _cancel(self._waking)
+
+    def _now(self) -> Status:
+        enabled = self._host.settings.enabled
+        return status(self._host.health(), self._switches, enabled=enabled, busy=self._busy, now=self._clock())
+
+    def _look(self) -> None:
+        self._busy = self._running > 0
+        self.changed()
+
+    # The commands; editors may send less or more than these take, and other types
+
+    def _accepted(self, uri: object = None, *_: object) -> None:
+        if isinstance(uri, str):
+            self.journal.accepted()
+            self._host.accepted(uri)
+
+    def _status(self, *_: object) -> Json:
+        return _json(self._now())
+
+    def _why(self, uri: object = None, *_: object) -> Json:
+        now = self._now()
+        entry = self.journal.last(uri if isinstance(uri, str) else None)
+        if entry is None:
+            text = now.reason or "Nothing has been asked for here yet: the editor asks while you type."
+            return {"text": text, "reason": None, "setting": None}
+        reason = entry.outcome.reason if isinstance(entry.outcome, Skip) else None
+        name, setting = (reason.value, reason.setting) if reason else (None, None)
+        return {"text": entry.text, "reason": name, "setting": setting}
+
+    def _statistics(self, *_: object) -> Json:
+        figures = self.journal.figures()
+        asked, tokens = self._host.spent()
+        lines = [
+            f"{figures.requests} requests, {figures.shown} suggestions shown, {figures.accepted} accepted",
+            f"the model was asked {asked} times and wrote {tokens} tokens",
+        ]
+        if figures.ms is not None:
+            lines.append(f"shown after {figures.ms:.0f} ms (median)")
+        if figures.silent:
+            lines.append("silent: " + ", ".join(f"{name} {count}" for name, count in figures.silent.items()))
+        return {
+            "text": "\n".join(lines),
+            "requests": figures.requests,
+            "shown": figures.shown,
+            "accepted": figures.accepted,
+            "silent": dict(figures.silent),
+            "model": asked,
+            "tokens": tokens,
+            "ms": figures.ms,
+        }
+
+    def _pause(self, *_: object) -> Json:
+        return self._switch(replace(self._switches, paused=True, until=None))
+
+    def _resume(self, *_: object) -> Json:
+        if not self._host.settings.enabled:
+            self._host.override({"enabled": True})
+        return self._switch(replace(self._switches, paused=False, until=None))
+
+    def _toggle(self, *_: object) -> Json:
+        on = self._host.settings.enabled and not self._switches.off(self._clock())
+        return self._pause() if on else self._resume()
+
+    def _snooze(self, minutes: object = SNOOZE, *_: object) -> Json:
+        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= _DAY:
+            raise Refused(INVALID_PARAMS, f"qwen.snooze: minutes are a number up to {_DAY}")
+        _cancel(self._waking)
+        self._waking = asyncio.get_running_loop().call_later(60 * minutes, self.changed)
+        return self._switch(replace(self._switches, paused=True, until=self._clock() + 60 * minutes))
+
+    def _toggle_language(self, language: object = None, *_: object) -> Json:
+        if not isinstance(language, str) or not language:
+            raise Refused(INVALID_PARAMS, "qwen.toggleLanguage: takes a language id, such as python")
+        off = [name for name in self._host.settings.disabled_languages if name != language]
+        if len(off) == len(self._host.settings.disabled_languages):
+            off.append(language)
+        self._host.override({"disabledLanguages": off})
+        return _json(self._now())
+
+    def _toggle_file(self, uri: object = None, *_: object) -> Json:
+        if not isinstance(uri, str) or not uri:
+            raise Refused(INVALID_PARAMS, "qwen.toggleFile: takes a document's URI")
+        return self._switch(replace(self._switches, files=self._switches.files ^ {uri}))
+
+    def _switch(self, switches: Switches) -> Json:
+        self._switches = switches
+        self.changed()
+        return _json(self._now())
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+def _json(value: Status) -> dict[str, Any]:
+    """A status as editors get it: latency in milliseconds, times as ISO 8601."""
+    until = datetime.fromtimestamp(value.until, UTC).isoformat(timespec="seconds") if value.until is not None else None
+    return {
+        "state": value.state.value,
+        "reason": value.reason,
+        "provider": value.provider,
+        "model": value.model,
+        "latency": None if value.latency is None else round(1000 * value.latency),
+        "until": until,
+    }

@@ -1,0 +1,228 @@
+"""lsp/controls.py, core/status.py and engine/journal.py: what a person switches, asks for and is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from qwen_lsp.core.model import Api, BackendError, Kind, Reason, Route, Service, Skip
+from qwen_lsp.core.status import Health, State, Switches, status
+from qwen_lsp.lsp.greeting import COMMANDS
+from tests.session_desk import INLINE, URI, Desk, at
+
+EXECUTE = "workspace/executeCommand"
+LISTENING = {"capabilities": {"experimental": {"qwenStatus": True}, "textDocument": {"inlineCompletion": {}}}}
+SERVICE = Service("openai", "http://127.0.0.1:1/v1", "qwen", Route.FIM, Api.COMPLETIONS)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+async def run(desk: Desk, command: str, *arguments: Any) -> Any:
+    return await desk.ask(EXECUTE, {"command": command, "arguments": list(arguments)})
+
+
+async def refused(desk: Desk, command: object, *arguments: Any) -> str:
+    reply = await desk.reply(desk.request(EXECUTE, {"command": command, "arguments": list(arguments)}))
+    assert reply["error"]["code"] == -32602
+    return reply["error"]["message"]
+
+
+async def shown(desk: Desk) -> bool:
+    return bool((await desk.ask(INLINE, at(0, 4)))["items"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_every_command_that_is_announced_is_there(desk, command):
+    """Each is answered, or says what it takes."""
+    desk.begin()
+    reply = await desk.reply(desk.request(EXECUTE, {"command": command}))
+    assert "result" in reply or reply["error"]["message"].startswith(f"{command}: ")
+
+
+async def test_what_is_no_command_is_refused_with_the_list_of_those_there_are(desk):
+    """One line that helps; nothing else happens."""
+    desk.begin()
+    for wrong in ("qwen.nonsense", 7, None):
+        assert "qwen.why" in await refused(desk, wrong)
+    reply = await desk.reply(desk.request(EXECUTE, {"command": "qwen.snooze", "arguments": 3}))
+    assert reply["error"]["code"] == -32602
+
+
+async def test_pause_and_resume(desk):
+    """While paused no engine is asked, and the reason is named; afterwards it is as before."""
+    desk.begin()
+    assert await shown(desk)
+    assert (await run(desk, "qwen.pause"))["state"] == "paused"
+    assert not await shown(desk)
+    assert len(desk.engine.requests) == 1
+    assert (await run(desk, "qwen.why", URI))["reason"] == "paused"
+    assert (await run(desk, "qwen.resume"))["state"] == "ready"
+    assert await shown(desk)
+
+
+async def test_toggle_goes_back_and_forth_also_from_off(desk):
+    """Turned off in the settings, the switch turns it on for this session."""
+    desk.begin(initializationOptions={"enabled": False})
+    assert (await run(desk, "qwen.status"))["state"] == "off"
+    for state in ("ready", "paused", "ready"):
+        assert (await run(desk, "qwen.toggle"))["state"] == state
+    assert await shown(desk)
+
+
+async def test_a_snooze_ends_by_itself(desk):
+    """Five minutes if nothing else is said; the status tells until when."""
+    now = 1_000_000.0
+    desk.server._controls._clock = lambda: now
+    desk.begin()
+    answer = await run(desk, "qwen.snooze")
+    assert (answer["state"], answer["until"]) == ("paused", "1970-01-12T13:51:40+00:00")
+    assert not await shown(desk)
+    now += 301
+    assert await shown(desk)
+    assert (await run(desk, "qwen.status"))["until"] is None
+
+
+@pytest.mark.parametrize("minutes", [0, -1, "5", True, float("inf"), 1e9, None])
+async def test_a_snooze_of_no_length_is_refused(desk, minutes):
+    """Minutes are a number up to a day."""
+    desk.begin()
+    assert "minutes" in await refused(desk, "qwen.snooze", minutes)
+    assert (await run(desk, "qwen.status"))["state"] == "ready"
+
+
+async def test_a_language_is_switched_off_and_on_without_a_new_engine(desk):
+    """The engine takes it as it runs: nothing that it knows is lost."""
+    desk.begin(initializationOptions={"disabledLanguages": ["markdown"]})
+    assert await shown(desk)
+    await run(desk, "qwen.toggleLanguage", "python")
+    assert desk.engine.settings.disabled_languages == ["markdown", "python"]
+    await run(desk, "qwen.toggleLanguage", "markdown")
+    await run(desk, "qwen.toggleLanguage", "python")
+    assert desk.engine.settings.disabled_languages == []
+    assert len(desk.engines) == 1
+    assert "language id" in await refused(desk, "qwen.toggleLanguage", 5)
+
+
+async def test_a_file_is_switched_off_and_on(desk):
+    """That file and no other, for this session."""
+    desk.begin()
+    await run(desk, "qwen.toggleFile", "file:///other.py")
+    assert await shown(desk)
+    await run(desk, "qwen.toggleFile", URI)
+    assert not await shown(desk)
+    assert (await run(desk, "qwen.why", URI))["reason"] == "file"
+    await run(desk, "qwen.toggleFile", URI)
+    assert await shown(desk)
+    assert "URI" in await refused(desk, "qwen.toggleFile", None)
+
+
+async def test_why_before_anything_was_asked(desk):
+    """Says so, and what an editor does."""
+    desk.begin()
+    assert await run(desk, "qwen.why") == {
+        "text": "Nothing has been asked for here yet: the editor asks while you type.",
+        "reason": None,
+        "setting": None,
+    }
+
+
+@pytest.mark.parametrize("reason", set(Reason) - {Reason.SUPERSEDED, Reason.CANCELLED})
+async def test_why_names_each_reason_and_the_setting_that_would_change_it(desk, reason):
+    """The sentence of the README's table, and what the service said."""
+    desk.begin()
+    await shown(desk)
+    desk.engine.says = lambda _request: Skip(reason, "the key is wrong; set another")
+    await shown(desk)
+    answer = await run(desk, "qwen.why", URI)
+    assert answer["reason"] == reason.value
+    assert answer["text"] == reason.sentence.rstrip(".") + ": the key is wrong; set another"
+    assert answer["setting"] == reason.setting
+    if answer["setting"]:
+        assert answer["setting"] in reason.sentence
+
+
+async def test_why_is_about_the_document_and_about_what_a_person_has_seen(desk):
+    """Requests that newer ones have overtaken are no answer, nor are those of other documents."""
+    desk.begin()
+    await shown(desk)
+    for reason in (Reason.SUPERSEDED, Reason.CANCELLED):
+        desk.engine.says = lambda _request, reason=reason: Skip(reason)
+        await desk.ask(INLINE, at(0, 4))
+    assert (await run(desk, "qwen.why", URI))["text"].startswith("A suggestion was shown after")
+    assert (await run(desk, "qwen.why"))["reason"] is None
+    assert "Nothing has been asked" in (await run(desk, "qwen.why", "file:///b.py"))["text"]
+
+
+async def test_statistics_count_what_happened(desk):
+    """Requests, what was shown and accepted, why it was silent, what the model wrote."""
+    desk.begin()
+    await shown(desk)
+    await shown(desk)
+    await run(desk, "qwen.accepted", URI, "1")
+    desk.engine.says = lambda _request: Skip(Reason.EMPTY)
+    await shown(desk)
+    figures = await run(desk, "qwen.statistics")
+    assert {k: figures[k] for k in ("requests", "shown", "accepted", "silent", "model", "tokens")} == {
+        "requests": 3,
+        "shown": 2,
+        "accepted": 1,
+        "silent": {"empty": 1},
+        "model": 3,
+        "tokens": 7,
+    }
+    assert figures["text"].splitlines()[0] == "3 requests, 2 suggestions shown, 1 accepted"
+
+
+async def test_the_status_is_told_on_each_change_and_only_then(desk):
+    """Ready at first, paused when switched, ready again; completing in between tells nothing new."""
+    desk.begin(**LISTENING)
+    await shown(desk)
+    await shown(desk)
+    await run(desk, "qwen.pause")
+    await run(desk, "qwen.resume")
+    assert [told["state"] for told in desk.statuses()] == ["ready", "paused", "ready"]
+
+
+async def test_a_client_that_does_not_know_the_status_is_not_told(desk):
+    """Editors warn of notifications they do not know."""
+    desk.begin()
+    await shown(desk)
+    await run(desk, "qwen.pause")
+    assert desk.statuses() == []
+
+
+async def test_a_model_at_work_is_told_when_it_takes_a_while(desk):
+    """Busy, then ready: what is answered at once does not flicker."""
+    desk.begin(**LISTENING)
+    await shown(desk)
+    desk.engine.go.clear()
+    ident = desk.request(INLINE, at(0, 4))
+    while len(desk.statuses()) < 2:  # noqa: ASYNC110 - told after a while, by no event
+        await asyncio.sleep(0.01)
+    desk.engine.go.set()
+    await desk.reply(ident)
+    assert [told["state"] for told in desk.statuses()] == ["ready", "busy", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("health", "switches", "options", "state", "reason"),
+    [
+        (Health(SERVICE), Switches(), {}, State.READY, ""),
+        (Health(SERVICE), Switches(), {"busy": True}, State.BUSY, ""),
+        (Health(), Switches(paused=True), {"busy": True}, State.PAUSED, Reason.PAUSED.sentence),
+        (Health(), Switches(paused=True, until=99.0), {}, State.READY, ""),
+        (Health(), Switches(paused=True), {"enabled": False}, State.OFF, Reason.DISABLED.sentence),
+        (Health(SERVICE, BackendError(Kind.AUTH, "wrong key")), Switches(), {}, State.ERROR, "wrong key"),
+        (Health(SERVICE, BackendError(Kind.RATE, "slower")), Switches(), {"busy": True}, State.WARNING, "slower"),
+    ],
+)
+def test_the_status_says_the_most_important_thing(health, switches, options, state, reason):
+    """What a person has chosen goes before what a service does, and trouble before work."""
+    found = status(health, switches, **({"enabled": True, "busy": False, "now": 100.0} | options))
+    assert (found.state, found.reason) == (state, reason)
+    assert found.model == (health.service.model if health.service else "")
