@@ -137,6 +137,12 @@ def _rule_of_code(index: int, lines: list[str], scene: Scene) -> str | None:
     if not index:
         begins = not scene.head.strip() and bool(lines[0].strip())
         return "closes what is closed" if begins and _closes_what_is_closed(0, lines, scene) else None
+    if (
+        index == 1
+        and _awaits_block(lines[0], scene)
+        and net("\n".join(lines[:2]), scene.language, start(scene)) != scene.wanted
+    ):
+        return "end of the statement"
     if _is_loop(index, lines):
         return "repeats itself"
     if _leaves_block(index, lines, scene):
@@ -151,17 +157,36 @@ def _done(index: int, lines: list[str], scene: Scene) -> str | None:
     rest = scene.rest.strip()
     if len(rest) >= _TELLS and not scene.only_closers and lines[index].rstrip().endswith(rest):
         return "reaches what follows"
-    if not scene.head.strip() or index or scene.rest.strip() or scene.prose or not lines[0].strip():
+    if not scene.head.strip() or scene.rest.strip() or scene.prose or not lines[0].strip():
         return None
     # The cursor stood inside a line: what is wanted is the rest of its statement.
     if scene.mode is Mode.LINE_COMMENT:
-        return "end of the comment"
+        return None if index else "end of the comment"
+    if _awaits_block(lines[0], scene):
+        return (
+            "its block is opened"
+            if index and net("\n".join(lines[:2]), scene.language, start(scene)) == scene.wanted
+            else None
+        )
+    if index:
+        return None
     line = scene.head + lines[0]
-    net_here = net(lines[0], scene.language, start(scene))
     if opens_block(line, scene.language):
         return "the block is there" if indentation(scene.below) > indentation(line) else None
-    left_open = net(line, scene.language, State()) if scene.wanted is None else net_here - scene.wanted
-    return "end of the statement" if left_open <= 0 else None
+    whole = (
+        net(line, scene.language, State())
+        if scene.wanted is None
+        else net(lines[0], scene.language, start(scene)) - scene.wanted
+    )
+    return "end of the statement" if whole <= 0 else None
+
+
+def _awaits_block(first: str, scene: Scene) -> bool:
+    """The cursor's line is a head whose block follows, but for its opening bracket: that is on a line of its own."""
+    if scene.wanted is None or scene.rest.strip() or not scene.head.strip():
+        return False
+    deeper = indentation(scene.below) > indentation(scene.head)
+    return deeper and net(first, scene.language, start(scene)) < scene.wanted
 
 
 def _is_following(line: str, scene: Scene) -> bool:

@@ -50,6 +50,13 @@ CASES = [
     ("two blank lines", "█\n", "x = 1\ny = 2\n\n\nz = 3", "x = 1\ny = 2\n", "two blank lines"),
     ("the rest of a statement", "x = f(█\n", "1,\n  2)\ny = 3\n", "1,\n  2)\ny = 3\n", None),
     ("the end of a statement", "x = █\n", "f(1)\ny = 3\n", "f(1)", "end of the statement"),
+    (
+        "a head whose block stands there without its opening bracket, which comes on a line of its own",
+        "{\n    int add(█\n        return a + b;\n    }\n}\n",
+        "int a, int b)\n    {\n        return a + b;\n    }\n",
+        "int a, int b)\n    {",
+        "its block is opened",
+    ),
     ("a statement goes on in brackets", "x = █\n", "f(\n  1)\n", "f(\n  1)\n", None),
     (
         "the head of a block that is there",
