@@ -1,4 +1,4 @@
-"""Which files a person has told tools to leave alone: `.gitignore`, `.git/info/exclude`, `.ignore`, `.qwenignore`.
+"""Which files a person has told tools to leave alone: `.gitignore`, git's other excludes, `.ignore`, `.qwenignore`.
 
 Promises: each file is read as git reads its own (nested ones win over outer ones, the last line that fits decides, and
 nothing below an ignored directory comes back); `.qwenignore` has the last word over `.ignore`, and that over git's; a
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-QWEN, PLAIN, GIT, EXCLUDE = ".qwenignore", ".ignore", ".gitignore", ".git/info/exclude"
+QWEN, PLAIN, GIT, EXCLUDE, EVERYWHERE = ".qwenignore", ".ignore", ".gitignore", ".git/info/exclude", "core.excludesFile"
 NAMES = frozenset({QWEN, PLAIN, GIT})
 """The files that hold rules, by name."""
 FRESH = 1.0
@@ -28,6 +28,9 @@ _MOST_DIRECTORIES = 1500
 _LARGEST = 1 << 20
 _FLAGS = re.IGNORECASE if sys.platform in {"win32", "darwin"} else re.NOFLAG
 """git takes no notice of case where file systems don't."""
+_CORE = re.compile(r"^\s*\[core\](.*?)(?=^\s*\[|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+_EXCLUDES = re.compile(r"^\s*excludesfile\s*=\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+"""A section of git's configuration, and a line in it (git-config(1))."""
 
 _Signature: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
@@ -76,10 +79,14 @@ class _Directory:
 
 
 class Rules:
-    """The rules of all directories that were asked about. Paths are absolute, real, and written with slashes."""
+    """The rules of all directories that were asked about. Paths are absolute, real, and written with slashes.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `env` says where a person's rules for all their repositories are.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, env: Mapping[str, str] = os.environ) -> None:
         self._clock = clock
+        self._everywhere = _everywhere(env)
         self._directories: dict[tuple[str, str], _Directory] = {}
         self._looked: dict[tuple[str, str], float] = {}
         self._tops: dict[str, tuple[float, str]] = {}
@@ -126,6 +133,8 @@ class Rules:
         if known is not None and same and now - self._looked.get(key, -FRESH) < FRESH:
             return known
         files = _files(at, git=bool(top) and f"{at}/".startswith(f"{top}/"), is_top=at == top)
+        if at == top:
+            files.append((EVERYWHERE, self._everywhere))
         signature = tuple(_signature(path) for _, path in files)
         if known is None or not same or known.signature != signature:
             known = self._directories[key] = _made(at, parent, signature, files)
@@ -133,10 +142,29 @@ class Rules:
         return known
 
 
+def _everywhere(env: Mapping[str, str]) -> str:
+    """The file that git's `core.excludesFile` names, or the one it takes without that (gitignore(5)); perhaps missing.
+
+    Read off the person's own two configuration files, of which `~/.gitconfig` wins; files that these include are not.
+    """
+    home = env.get("HOME") or env.get("USERPROFILE") or ""
+    own = f"{env.get('XDG_CONFIG_HOME') or f'{home}/.config'}/git"
+    chosen = f"{own}/ignore"
+    for config in (f"{own}/config", f"{home}/.gitconfig"):
+        try:
+            text = Path(config).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        for core in _CORE.findall(text):
+            for value in _EXCLUDES.findall(core):
+                chosen = value.strip('"')
+    return home + chosen[1:] if chosen.startswith("~/") else chosen
+
+
 def _made(at: str, parent: _Directory | None, signature: _Signature, files: list[tuple[str, str]]) -> _Directory:
     if parent is not None and (ignored := parent.ignored or parent.verdict(at, directory=True)):
         return _Directory(parent, signature, ignored)
-    chains: dict[str, _Chain] = dict.fromkeys((QWEN, PLAIN, GIT, EXCLUDE), ())
+    chains: dict[str, _Chain] = dict.fromkeys((QWEN, PLAIN, GIT, EXCLUDE, EVERYWHERE), ())
     chains |= parent.chains if parent is not None else {}
     for (kind, path), found in zip(files, signature, strict=True):
         if found is None:

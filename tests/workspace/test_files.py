@@ -19,7 +19,7 @@ def folder(path: Path) -> Folder:
 
 
 def found(path: Path, others: tuple[str, ...] = ()) -> list[str]:
-    return [file.path for file in find(folder(path), Rules(), others)]
+    return [file.path for file in find(folder(path), Rules(env={}), others)]
 
 
 def test_code_is_found_from_the_top_down(tmp_path):

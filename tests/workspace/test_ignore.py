@@ -19,7 +19,7 @@ class Clock:
 
 def ignored(folder: Path, path: str, rules: Rules | None = None) -> str:
     directory = path.endswith("/")
-    return (rules or Rules()).ignored_by(str(folder / path), str(folder), directory=directory)
+    return (rules or Rules(env={})).ignored_by(str(folder / path), str(folder), directory=directory)
 
 
 # (rule files, path, ignored): each line was checked with `git check-ignore --no-index`.
@@ -107,9 +107,9 @@ def test_a_folder_without_a_repository_has_its_own_gitignore(tmp_path: Path) -> 
 def test_a_file_in_no_folder_follows_its_own_repository(tmp_path: Path) -> None:
     """A single file that is opened is judged like any other."""
     tree(tmp_path, {".gitignore": "*", "repo/.git/": "", "repo/.gitignore": "a.py"})
-    assert Rules().ignored_by(str(tmp_path / "repo/x/a.py")) == ".gitignore"
-    assert Rules().ignored_by(str(tmp_path / "repo/x/b.py")) == ""
-    assert Rules().ignored_by(str(tmp_path / "b.py")) == ""
+    assert Rules(env={}).ignored_by(str(tmp_path / "repo/x/a.py")) == ".gitignore"
+    assert Rules(env={}).ignored_by(str(tmp_path / "repo/x/b.py")) == ""
+    assert Rules(env={}).ignored_by(str(tmp_path / "b.py")) == ""
 
 
 def test_the_excludes_of_a_worktree_are_those_of_its_repository(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_excludes_of_a_worktree_are_those_of_its_repository(tmp_path: Path) 
 def test_a_changed_ignore_file_is_noticed(tmp_path: Path) -> None:
     """Within a second by itself, at once when somebody says so; made, changed and removed."""
     clock = Clock()
-    rules = Rules(clock)
+    rules = Rules(clock, {})
     tree(tmp_path, {"sub/a.py": ""})
     assert ignored(tmp_path, "sub/a.py", rules) == ""
     tree(tmp_path, {".qwenignore": "a.py"})
@@ -169,7 +169,30 @@ def test_a_name_that_no_pattern_could_hold_is_ignored(tmp_path: Path) -> None:
 def test_many_directories_do_not_fill_the_memory(tmp_path: Path) -> None:
     """What is remembered is bounded, and forgetting changes no answer."""
     tree(tmp_path, {".qwenignore": "a.py"})
-    rules = Rules()
+    rules = Rules(env={})
     for number in range(2000):
         assert rules.ignored_by(f"{tmp_path}/{number}/a.py", str(tmp_path)) == ".qwenignore"
     assert len(rules._directories) <= 1502
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "rule"),
+    [
+        ({".config/git/ignore": "*.own"}, "a.own", "core.excludesFile"),
+        (
+            {".gitconfig": "[user]\n\tname = x\n[Core]\n\teditor = vi\n\texcludesFile = ~/mine\n", "mine": "*.own"},
+            "a.own",
+            "core.excludesFile",
+        ),
+        ({".config/git/config": '[core]\nexcludesfile = "HOME/mine"\n', "mine": "*.own"}, "a.own", "core.excludesFile"),
+        ({".gitconfig": "[other]\nexcludesFile = ~/mine\n", "mine": "*.own"}, "a.own", ""),
+        ({".config/git/ignore": "*.own", "repo/.gitignore": "!a.own"}, "a.own", ""),
+        ({".config/git/ignore": "/deep/a.own"}, "deep/a.own", "core.excludesFile"),
+    ],
+)
+def test_a_person_s_own_excludes_hold_in_every_repository(tmp_path: Path, files, name: str, rule: str) -> None:
+    """Those that git's configuration names, else those where git looks; a repository's own rules win over them."""
+    tree(tmp_path, {path: text.replace("HOME", str(tmp_path)) for path, text in files.items()})
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    rules = Rules(env={"HOME": str(tmp_path)})
+    assert rules.ignored_by(str(tmp_path / "repo" / name), str(tmp_path / "repo")) == rule
