@@ -20,7 +20,7 @@ from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
 from qwen_lsp.engine.ports import Sources
-from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Scripted, failing
+from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Received, Scripted, failing
 from tests.marks import accepted, at
 
 
@@ -108,6 +108,20 @@ WAYS: list[tuple[str, str, Scripted, str | Reason]] = [
     ("only what is there", "f(█)\n", ")", Reason.FILTERED),
     ("code right of the cursor", "f(█x)\n", "unused", Reason.REST_OF_LINE),
 ]  # fmt: skip
+
+
+async def test_secrets_stay_here_and_come_back_in_the_answer(desk: Desk) -> None:
+    """The service is sent stand-ins; where it writes one, also in pieces, the person sees what it stands for."""
+    before = 'password = "hunter2-x"\nurl = "db://me:s3cr3t-y@h/"\nlogin(█\n'
+
+    def answer(request: Received) -> Answer:
+        prompt = request.json["prompt"]
+        assert "hunter2" not in prompt
+        assert "s3cr3t" not in prompt
+        stand_in = prompt.partition('password = "')[2].partition('"')[0]
+        return Answer(['"', stand_in[:4], stand_in[4:], '")'])
+
+    await desk.check(before, answer, before.replace("█", '⟦"hunter2-x")⟧'))
 
 
 @pytest.mark.parametrize(("before", "model", "after"), [way[1:] for way in WAYS], ids=[way[0] for way in WAYS])

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qwen_lsp.core.config import Settings
@@ -23,11 +23,13 @@ from qwen_lsp.core.polish import worth_showing
 from qwen_lsp.core.prompt import SERVER_STOPS, snippet_format
 from qwen_lsp.core.reuse import Place
 from qwen_lsp.core.scene import Scene, scene
+from qwen_lsp.core.secrets import Vault
 from qwen_lsp.core.speed import Speed
 from qwen_lsp.core.tokens import Correction, common, estimate
 from qwen_lsp.engine.flight import Flight, prompt_text
 from qwen_lsp.engine.passages import Passages
 from qwen_lsp.engine.ports import Backend, Sources
+from qwen_lsp.engine.unmasked import Unmasked
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Asker:
         self._shapes: dict[str, Shape] = {}
         self._speeds: dict[str, Speed] = {}
         self._corrections: dict[tuple[str, str], Correction] = {}
+        self._vault = Vault()
         self._last: Prompt | None = None
         """What was sent last: what a server has in its cache begins like it."""
 
@@ -132,7 +135,8 @@ class Asker:
         before, self._last = self._last, prompt
         flight.on_ended = lambda ended: self._ended(ended, before)
         # The exchange starts now: the flight's first step comes a turn of the event loop later.
-        return flight, flight.run(self._backend.generate(question.service, prompt))
+        generation = self._backend.generate(question.service, prompt)
+        return flight, flight.run(Unmasked(generation, self._vault) if self._vault.used else generation)
 
     def reading(self, question: Question) -> float:
         """Seconds that a model on this machine is likely to read before it answers this question."""
@@ -154,15 +158,17 @@ class Asker:
         uri, around = question.request.snapshot.uri, question.here.window
         repository, path = self._sources.repository(uri) if self._sources is not None else ("", file_name(uri))
         chosen = self._settings.snippet_format
+        # What the embedded model reads stays on this machine.
+        mask = str if question.service.is_local else self._vault.mask
         return Prompt(
-            prefix=around.prefix,
-            suffix=around.suffix,
+            prefix=mask(around.prefix),
+            suffix=mask(around.suffix),
             language=question.request.snapshot.language,
             path=path,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature if varied is None else max(varied, self._settings.temperature),
             stop=SERVER_STOPS,
-            snippets=self.passages.shown(uri),
+            snippets=tuple(replace(shown, text=mask(shown.text)) for shown in self.passages.shown(uri)),
             format=snippet_format(question.service.model) if chosen == "auto" else Format(chosen),
             repository=repository,
         )
