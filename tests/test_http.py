@@ -26,7 +26,7 @@ from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.httpx_wire import HttpxWire
 from qwen_lsp.backend.loopback_wire import LoopbackWire
 from qwen_lsp.backend.severing import SeverableStream, current_line
-from qwen_lsp.backend.wire import Ask, Line, checked_url, is_loopback, origin
+from qwen_lsp.backend.wire import Ask, Line, Reply, checked_url, is_loopback, origin
 from qwen_lsp.core.model import Api, BackendError, Delta, Kind, Prompt, Route, Secret, Service
 from tests.fake_dashscope import (
     CUT,
@@ -916,3 +916,57 @@ async def test_get_json_may_be_cancelled(fake, http):
     assert caller.cancelled()
     await soon(fake.requests[0].gone.wait())
     await settled(http)
+
+
+class Recording:
+    """A network that writes down where requests go, and lets none get there."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def send(self, ask: Ask, _line: Line) -> Reply:
+        self.asked.append(ask.url)
+        raise BackendError(Kind.NETWORK, "recorded")
+
+    async def warm(self, url: str) -> None:
+        self.asked.append(url)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        "https://dashscope.aliyuncs.com/compatible-mode/v1",
+        "http://192.168.0.2:8080/v1",
+        "http://127.0.0.1.example.com/v1",
+        "http://localhost.example.com/v1",
+        "http://127.0.0.1@example.com/v1",
+        "http://[2001:db8::1]/v1",
+        "http://0x7f.1:80/v1",
+    ],
+)
+async def test_with_local_only_nothing_goes_to_another_machine(away):
+    """Not for text, a list of models, or to warm up: the network is never reached, and the message says why."""
+    network = Recording()
+    http = Http(network, local_only=True)
+    service = Service("openai", away, "m", Route.FIM, Api.COMPLETIONS)
+    failure = await failure_of(http.generate(service, PROMPT, timeout=1))
+    assert (failure.kind, "qwen.localOnly is on" in failure.message) == (Kind.CONFIG, True)
+    for work in (http.get_json(away + "/models", key=None, timeout=1), http.warm(away)):
+        with pytest.raises(BackendError, match="localOnly"):
+            await work
+    assert network.asked == []
+    await http.close()
+
+
+async def test_with_local_only_this_machine_is_asked():
+    """By its names and its numbers."""
+    network = Recording()
+    http = Http(network, local_only=True)
+    for here in ("http://127.0.0.1:1/v1", "http://localhost:1/v1", "http://[::1]:1/v1"):
+        service = Service("openai", here, "m", Route.FIM, Api.COMPLETIONS)
+        await failure_of(http.generate(service, PROMPT, timeout=1))
+    assert len(set(network.asked)) == 3
+    await http.close()

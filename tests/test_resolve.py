@@ -109,6 +109,7 @@ async def failure(settings: Settings, env: dict[str, str], effects: Effects) -> 
         ({}, {}, None),
         ({}, WITH_KEY, "dashscope"),
         ({}, {"DASHSCOPE_API_KEY": "  "}, None),
+        ({"local_only": True}, WITH_KEY, None),
         ({}, {"QWEN_LSP_API_KEY": KEY}, None),
         ({"provider": "local"}, WITH_KEY, "local"),
         ({"provider": "openai", "base_url": "https://dashscope.aliyuncs.com/v1"}, {}, "openai"),

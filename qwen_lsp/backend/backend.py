@@ -58,7 +58,7 @@ class ModelBackend:
     ) -> None:
         self._settings = settings
         self._env = env
-        self._http = Http()
+        self._http = Http(local_only=settings.local_only)
         self._regions = Regions(state_dir / "regions.json")
         self._clock = clock
         self._make_engine = make_engine or partial(_local_engine, settings.local, state_dir, on_notice)

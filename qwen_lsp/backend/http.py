@@ -37,6 +37,7 @@ class Http:
     """All exchanges and their connections. `jitter` is from 0 to 1; `near` tells addresses of this machine.
 
     `wire` moves all bytes; without it one wire does for plain HTTP to this machine, and httpx for everything else.
+    With `local_only` nothing is sent to any other machine (`qwen.localOnly`).
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Http:
         *,
         near: Callable[[str], bool] = is_loopback,
         jitter: Callable[[], float] = random.random,
+        local_only: bool = False,
     ) -> None:
+        self._local_only = local_only
         self._near_wire: Wire = wire or LoopbackWire()
         self._far_wire: Wire | None = wire
         self._near = near
@@ -106,6 +109,7 @@ class Http:
 
     async def warm(self, url: str) -> None:
         """Imports and sets up, off the event loop, what the first request to this address needs."""
+        self._check(url)
         await (await self._wire_for(url)).warm(url)
 
     async def close(self) -> None:
@@ -141,6 +145,7 @@ class Http:
 
     async def _send(self, ask: Ask, line: Line) -> Reply:
         """One request; connections that the server closed while they were idle are passed over."""
+        self._check(ask.url)
         wire = await self._wire_for(ask.url)
         for _ in range(_STALE_RETRIES):
             if self._closed:
@@ -150,6 +155,19 @@ class Http:
             except Stale:
                 log.debug("stale connection passed over")
         raise BackendError(Kind.NETWORK, f"{origin(ask.url)} closes every connection without a reply")
+
+    def _check(self, url: str) -> None:
+        """The one place where `qwen.localOnly` holds.
+
+        Raises:
+            BackendError: kind CONFIG: this address may not be asked.
+        """
+        if self._local_only and not is_loopback(url):
+            raise BackendError(
+                Kind.CONFIG,
+                f"qwen.localOnly is on and {origin(url)} is not this machine: set qwen.provider to local, or "
+                "qwen.baseUrl to a server here",
+            )
 
     async def _wire_for(self, url: str) -> Wire:
         if loopback_wire.takes(url):

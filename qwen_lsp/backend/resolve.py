@@ -74,7 +74,10 @@ class Effects:
 
 
 def configured(settings: Settings, env: Mapping[str, str]) -> str | None:
-    """The provider that the settings name, or that the DashScope key's being there makes the one; else None."""
+    """The provider that the settings name, or that the DashScope key's being there makes the one; else None.
+
+    A key makes no one the provider where nothing may be sent away.
+    """
     if settings.provider != "auto":
         return settings.provider
     if settings.base_url.strip():
@@ -83,7 +86,7 @@ def configured(settings: Settings, env: Mapping[str, str]) -> str | None:
         return "local"
     if settings.region != "auto" or settings.workspace_id or settings.api_key_command:
         return "dashscope"
-    return "dashscope" if env.get(DASHSCOPE_KEY, "").strip() else None
+    return "dashscope" if env.get(DASHSCOPE_KEY, "").strip() and not settings.local_only else None
 
 
 async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) -> Service:

@@ -128,6 +128,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     disable_in: Annotated[
         list[Literal["comments", "strings"]], _described("Where nothing is suggested while typing.")
     ] = msgspec.field(default_factory=list)
+    local_only: Annotated[
+        bool,
+        _described("Send nothing to another machine, whatever the other settings say; `auto` then looks here only."),
+    ] = False
     disabled_languages: Annotated[
         list[str], _described("LSP language ids that are never completed, e.g. `markdown`.")
     ] = msgspec.field(default_factory=list)
