@@ -15,10 +15,12 @@ PACKAGE = Path(qwen_lsp.__file__).parent
 ALLOWED: dict[str, set[str]] = {
     "core": {"qwen_lsp.core", "msgspec", "cachetools"},
     "engine": {"qwen_lsp.core", "qwen_lsp.engine"},
+    "usage": {"qwen_lsp.core", "qwen_lsp.usage"},
     "workspace": {"qwen_lsp.core", "qwen_lsp.workspace", "pathspec"},
     "evaluation": {"qwen_lsp.core", "qwen_lsp.engine", "qwen_lsp.evaluation"},
     "backend": {"qwen_lsp.core", "qwen_lsp.backend", "httpx", "httpcore", "xllamacpp", "huggingface_hub", "tqdm"},
     "lsp": {"qwen_lsp.core", "qwen_lsp.engine", "qwen_lsp.lsp", "pygls", "lsprotocol", "cattrs", "attrs"},
+    "setup": {"qwen_lsp.core", "qwen_lsp.setup"},
     "cli": {"qwen_lsp", "msgspec"},
 }
 """What a room may import beside the standard library; a prefix allows all below it."""

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_lsp.backend.backend import ModelBackend
+from qwen_lsp.core import prices
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.context import Window
 from qwen_lsp.core.model import Api, Ghost, Reason, Request, Route, Service, Skip, Snapshot, Snippet
 from qwen_lsp.engine.engine import Engine
-from qwen_lsp.evaluation import compare, prices, report, rows
+from qwen_lsp.evaluation import compare, report, rows
 from qwen_lsp.evaluation.choice import Listed, holes, sources
 from qwen_lsp.evaluation.figures import FIGURES, groups, reasons
 from qwen_lsp.evaluation.hole import Hole, Kind, Source

@@ -111,7 +111,7 @@ async def _opened(
 ) -> list[Opened]:
     """An engine for each configuration, with somebody to ask behind it, and the project around the files."""
     from qwen_lsp.cli.asking import engine_for
-    from qwen_lsp.evaluation.prices import price
+    from qwen_lsp.core.prices import price
     from qwen_lsp.evaluation.run import Pipeline
 
     workspaces: dict[bool, Workspace] = {}
@@ -153,8 +153,8 @@ def _confirm(work: Work) -> None:
         MistakeError: there is nobody to ask.
         DeclinedError: the answer is no.
     """
+    from qwen_lsp.core.prices import is_paid
     from qwen_lsp.evaluation.estimate import estimate, question
-    from qwen_lsp.evaluation.prices import is_paid
 
     paid = [opened for opened in work.opened if is_paid(opened.service)]
     if work.options.yes or not paid:

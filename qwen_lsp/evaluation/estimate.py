@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwen_lsp.core import tokens
+from qwen_lsp.core import prices, tokens
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Service
-from qwen_lsp.evaluation import prices
 from qwen_lsp.evaluation.hole import Hole
 
 _MOST = 6_000

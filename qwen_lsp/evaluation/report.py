@@ -26,10 +26,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qwen_lsp.core import prices
 from qwen_lsp.core.model import Service
-from qwen_lsp.evaluation import prices, rows
+from qwen_lsp.core.prices import Price
+from qwen_lsp.evaluation import rows
 from qwen_lsp.evaluation.figures import FIGURES, Figure, Unit, answered, groups, reasons
-from qwen_lsp.evaluation.prices import Price
 from qwen_lsp.evaluation.rows import Row
 from qwen_lsp.evaluation.table import aligned
 

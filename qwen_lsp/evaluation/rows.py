@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_lsp.core.model import Ghost, Reason
+from qwen_lsp.core.prices import Price
 from qwen_lsp.core.tokens import estimate
 from qwen_lsp.engine.flight import Flight
 from qwen_lsp.engine.record import Answer
 from qwen_lsp.evaluation.hole import Hole
 from qwen_lsp.evaluation.metrics import NOTHING, Score, score
-from qwen_lsp.evaluation.prices import Price
 
 FAILURES = frozenset({Reason.ERROR, Reason.NO_PROVIDER, Reason.COOLING_DOWN, Reason.RATE_LIMITED})
 """The service's doing: such a hole says nothing of the completions, and counts in no figure."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qwen_lsp.core.model import Kind, Reason, Request, Skip, Snapshot
+from qwen_lsp.core.prices import Price
 from qwen_lsp.engine.record import Answer
 from qwen_lsp.evaluation.hole import Hole, request
-from qwen_lsp.evaluation.prices import Price
 from qwen_lsp.evaluation.rows import Row, row
 
 MOST_FAILURES = 5
