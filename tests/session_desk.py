@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from qwen_lsp.core.config import Settings
+from qwen_lsp.core.counts import Key
 from qwen_lsp.core.model import Ghost, Notice, Outcome, Request, Snapshot
 from qwen_lsp.core.status import Health
 from qwen_lsp.engine.record import Answer, Record
+from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp.server import build
 from qwen_lsp.lsp.settings import Layers
 from qwen_lsp.lsp.transport import FrameDecoder
@@ -109,7 +111,9 @@ class Desk:
         self.engines: list[Engine] = []
         self.sent: list[dict[str, Any]] = []
         self.decoder = FrameDecoder()
-        self.server = build(self.make, Layers(**options), self.follower)  # type: ignore[arg-type]
+        tally = Tally(self, lambda: "2026-11-22")
+        self.counted: list[tuple[str, dict[str, float]]] = []
+        self.server = build(self.make, Layers(**options), self.follower, tally=tally)  # type: ignore[arg-type]
         self.server.protocol.set_writer(self)  # type: ignore[arg-type]
         self.ids = 0
 
@@ -123,6 +127,14 @@ class Desk:
 
     def write(self, data: bytes) -> None:
         self.sent += map(json.loads, self.decoder.feed(data))
+
+    def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
+        """As the ledger."""
+        assert key.day == "2026-11-22"
+        self.counted.append((key.language, counts))
+
+    def close(self) -> None:
+        """As the ledger."""
 
     def take(self, **message: Any) -> None:
         self.server.protocol.receive(json.dumps({"jsonrpc": "2.0"} | message).encode())

@@ -9,6 +9,7 @@ import pytest
 
 from qwen_lsp.core.model import Api, BackendError, Kind, Reason, Route, Service, Skip
 from qwen_lsp.core.status import Health, State, Switches, status
+from qwen_lsp.lsp import controls
 from qwen_lsp.lsp.greeting import COMMANDS
 from tests.session_desk import INLINE, URI, Desk, at
 
@@ -226,3 +227,30 @@ def test_the_status_says_the_most_important_thing(health, switches, options, sta
     found = status(health, switches, **({"enabled": True, "busy": False, "now": 100.0} | options))
     assert (found.state, found.reason) == (state, reason)
     assert found.model == (health.service.model if health.service else "")
+
+
+async def test_the_ledger_hears_of_requests_and_of_what_became_of_suggestions(desk):
+    """Shown, then in the document in one step: taken. Nothing of the text is told, only the language."""
+    desk.begin()
+    await shown(desk)
+    desk.type(0, 4, "hello()")
+    desk.engine.says = lambda _request: Skip(Reason.EMPTY)
+    await desk.ask(INLINE, at(0, 11))
+    assert desk.counted == [
+        ("python", {"requests": 1, "shown": 1}),
+        ("python", {"accepted": 1}),
+        ("python", {"requests": 1, "shown": 0}),
+    ]
+
+
+@pytest.mark.parametrize(("edit", "kept"), [((1, 0, "print(x)\n"), True), ((0, 6, "oops"), False)])
+async def test_what_was_taken_is_looked_at_again(desk, monkeypatch, edit, kept):
+    """Half a minute later it counts as kept if it still stands there."""
+    monkeypatch.setattr(controls, "KEPT_AFTER", 0.01)
+    desk.begin()
+    await shown(desk)
+    desk.type(0, 4, "hello()")
+    await desk.ask(INLINE, at(0, 11))
+    desk.type(*edit)
+    await asyncio.sleep(0.05)
+    assert (("python", {"kept": 1}) in desk.counted) is kept

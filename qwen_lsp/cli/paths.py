@@ -19,6 +19,11 @@ def cache_dir(env: Mapping[str, str]) -> Path:
     return _base(env, "XDG_CACHE_HOME", ".cache") / "qwen-lsp"
 
 
+def ledger_file(env: Mapping[str, str]) -> Path:
+    """What completing has cost, and what became of it (usage/ledger.py)."""
+    return state_dir(env) / "ledger.db"
+
+
 def config_file(env: Mapping[str, str]) -> Path:
     """The settings for every editor: `$XDG_CONFIG_HOME/qwen-lsp/config.toml`."""
     return _base(env, "XDG_CONFIG_HOME", ".config") / "qwen-lsp" / "config.toml"

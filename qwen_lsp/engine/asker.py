@@ -80,6 +80,8 @@ class Asker:
         self.guard = Guard()
         self.on_landed: Callable[[Flight], None] = lambda _flight: None
         """Called when a flight has settled."""
+        self.on_spent: Callable[[Service, str, Usage], None] = lambda _service, _language, _usage: None
+        """Called when all is known of what a model was asked, with the language and the tokens."""
         self.asked = self.written = 0
         """How often a model was asked, and the tokens it wrote."""
         self._backend = backend
@@ -202,6 +204,7 @@ class Asker:
             usage = flight.estimate = Usage(told, flight.pieces, told - read)
         else:
             correction.heard(usage.prompt, estimate(prompt_text(flight.prompt, service.route)))
+        self.on_spent(service, flight.prompt.language, usage)
         self._speed(service).heard(usage.prompt - usage.cached, flight.first_text - flight.started)
 
     def _anew(self, prompt: Prompt, before: Prompt | None, service: Service) -> float:

@@ -17,7 +17,19 @@ from qwen_lsp.core.context import is_near
 from qwen_lsp.core.dialects.errors import POLICIES
 from qwen_lsp.core.gate import Accepted, gate
 from qwen_lsp.core.guard import Urgency
-from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Outcome, Reason, Request, Service, Skip, Trigger
+from qwen_lsp.core.model import (
+    BackendError,
+    Ghost,
+    Kind,
+    Notice,
+    Outcome,
+    Reason,
+    Request,
+    Service,
+    Skip,
+    Trigger,
+    Usage,
+)
 from qwen_lsp.core.place import after_accepting
 from qwen_lsp.core.reuse import Known, Place, Reuse
 from qwen_lsp.core.rhythm import Rhythm
@@ -42,7 +54,7 @@ PREFETCH_AFTER = 0.05
 class Engine:
     """Completes requests with one backend under one set of settings; a new one is made when these change."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - effects are arguments
         self,
         backend: Backend,
         settings: Settings,
@@ -50,6 +62,7 @@ class Engine:
         sources: Sources | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
+        on_spent: Callable[[Service, str, Usage], None] = lambda _service, _language, _usage: None,
     ) -> None:
         self._backend = backend
         self._settings = settings
@@ -58,6 +71,7 @@ class Engine:
         self._sources = sources
         self._asker = Asker(backend, settings, clock, sources)
         self._asker.on_landed = self._landed
+        self._asker.on_spent = on_spent
         self._scheduler = Scheduler(clock)
         self._candidates = Candidates(self._scheduler, self._asker, settings.candidates, clock)
         self._reuse = Reuse(clock)

@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Outcome, Request, Skip
+from qwen_lsp.core.model import Ghost, Outcome, Request, Skip, Snapshot
 from qwen_lsp.core.status import Health, Status, Switches, status
 from qwen_lsp.engine.journal import Journal
+from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp.greeting import ACCEPTED, COMMANDS
 from qwen_lsp.lsp.protocol import INVALID_PARAMS, Refused
 
+KEPT_AFTER = 30.0
+"""Seconds after which a suggestion that still stands there was worth taking."""
 STATUS = "qwen/status"
 """The notification."""
 BUSY_AFTER = 0.15
@@ -51,6 +54,9 @@ class Host(Protocol):
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
 
+    def document(self, uri: str) -> Snapshot | None:
+        """An open document as it is now."""
+
     def tell(self, method: str, params: dict[str, Any]) -> None:
         """Sends a notification."""
 
@@ -58,8 +64,10 @@ class Host(Protocol):
 class Controls:
     """One session's. `listening` once its client wants to be told the status."""
 
-    def __init__(self, host: Host, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, host: Host, tally: Tally | None = None, clock: Callable[[], float] = time.time) -> None:
         self.listening = False
+        self._tally = tally
+        self._keeping: set[asyncio.TimerHandle] = set()
         self.journal = Journal()
         self._host = host
         self._clock = clock
@@ -100,8 +108,10 @@ class Controls:
         """Why a request is not completed in this session; None when it may be."""
         return self._switches.refusal(request.snapshot.uri, self._clock())
 
-    def begins(self) -> None:
+    def begins(self, request: Request) -> None:
         """A request is being worked at."""
+        if self._tally is not None and (taken := self._tally.asked(request)):
+            self._look_again(request.snapshot, taken)
         self._running += 1
         if self.listening and self._running == 1:
             self._looking = asyncio.get_running_loop().call_later(BUSY_AFTER, self._look)
@@ -110,6 +120,8 @@ class Controls:
         """A request has been answered."""
         self._running -= 1
         self.journal.add(request, outcome, ms)
+        if self._tally is not None:
+            self._tally.answered(request, outcome, self._host.health().service, ms)
         if not self._running:
             self._busy = False
             _cancel(self._looking)
@@ -125,11 +137,30 @@ class Controls:
             self._told = now
             self._host.tell(STATUS, _json(now))
 
+    def closed(self, uri: str) -> None:
+        """A document was closed."""
+        if self._tally is not None:
+            self._tally.closed(uri)
+
     def close(self) -> None:
         """The session is over."""
         self.listening = False
+        for timer in self._keeping:
+            timer.cancel()
         _cancel(self._looking)
         _cancel(self._waking)
+
+    def _look_again(self, snapshot: Snapshot, taken: Ghost) -> None:
+        """In a while: whether what was taken still stands there."""
+
+        def look() -> None:
+            self._keeping.discard(timer)
+            now = self._host.document(snapshot.uri)
+            if self._tally is not None and now is not None and taken.insert in _text(now):
+                self._tally.add(now.language, "kept")
+
+        timer = asyncio.get_running_loop().call_later(KEPT_AFTER, look)
+        self._keeping.add(timer)
 
     def _now(self) -> Status:
         enabled = self._host.settings.enabled
@@ -223,6 +254,11 @@ class Controls:
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
+
+
+def _text(snapshot: Snapshot) -> str:
+    """All of a document, with line feeds."""
+    return "".join(snapshot.lines).replace("\r\n", "\n")
 
 
 def _json(value: Status) -> dict[str, Any]:

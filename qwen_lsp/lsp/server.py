@@ -20,8 +20,9 @@ from pygls.lsp.server import LanguageServer
 
 from qwen_lsp import __version__
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip
+from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip, Snapshot
 from qwen_lsp.core.status import Health
+from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
 from qwen_lsp.lsp.controls import Controls
@@ -50,7 +51,7 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - effects are arguments
         self,
         make_engine: EngineFactory,
         layers: Layers,
@@ -58,6 +59,7 @@ class Server(LanguageServer):
         *,
         on_settings: Callable[[Settings], None] = lambda _settings: None,
         on_ready: Callable[[], object] = lambda: None,
+        tally: Tally | None = None,
     ) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
@@ -66,7 +68,8 @@ class Server(LanguageServer):
         self._on_settings = on_settings
         self._on_ready = on_ready
         self._client = Client()
-        self._controls = Controls(self)
+        self._controls = Controls(self, tally)
+        self._tally = tally
         self._menu = False
         self._documents = Documents()
         self._settings = layers.merged()
@@ -123,9 +126,12 @@ class Server(LanguageServer):
             self._in_background(self._close(engine, linger=self.protocol.over))
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._tally is not None:
+            await asyncio.to_thread(self._tally.close)
 
     def _forget(self, uri: str) -> None:
         """A document was closed."""
+        self._controls.closed(uri)
         if self._engine is not None:
             self._engine.closed(uri)
 
@@ -173,6 +179,10 @@ class Server(LanguageServer):
         if self._engine is not None:
             self._engine.accepted(uri)
 
+    def document(self, uri: str) -> Snapshot | None:
+        """An open document as it is now."""
+        return self._documents.snapshot(uri)
+
     def tell(self, method: str, params: dict[str, Any]) -> None:
         """Sends a notification."""
         self.protocol.tell(method, params)
@@ -212,7 +222,7 @@ class Server(LanguageServer):
         await self._settled.wait()
         began = time.perf_counter()
         answer: tuple[Outcome, Sequence[Ghost]] = Skip(Reason.CANCELLED), ()
-        self._controls.begins()
+        self._controls.begins(request)
         try:
             answer = await self._answer(request)
         finally:
@@ -320,21 +330,22 @@ def _kept(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> No
     task.add_done_callback(tasks.discard)
 
 
-def build(
+def build(  # noqa: PLR0913 - as above
     make_engine: EngineFactory,
     layers: Layers,
     follower: Follower,
     *,
     on_settings: Callable[[Settings], None] = lambda _settings: None,
     on_ready: Callable[[], object] = lambda: None,
+    tally: Tally | None = None,
 ) -> Server:
     """A server with its handlers. Needs a running event loop.
 
     `make_engine` is called with the settings and a function that shows notices, anew when settings change that
     matter to it. `follower` is told of the workspace. `on_settings` hears of all settings, `on_ready` that the editor
-    has been greeted.
+    has been greeted. `tally` counts what becomes of suggestions.
     """
-    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready)
+    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready, tally=tally)
     server.protocol.plain |= {
         types.INITIALIZE: server.initialize,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,

@@ -20,25 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from qwen_lsp.core.counts import COUNTS, Key
+
 logger = logging.getLogger(__name__)
 
-COUNTS = (
-    "requests",
-    "shown",
-    "accepted",
-    "accepted_words",
-    "accepted_lines",
-    "typed",
-    "dismissed",
-    "kept",
-    "asked",
-    "tokens_in",
-    "tokens_cached",
-    "tokens_out",
-    "cost",
-)
-"""What is counted: requests of editors; suggestions shown, taken (whole, by word, by line), typed to their end, left,
-and still there half a minute after they were taken; questions to a model, its tokens, and their price."""
 _BUSY = 10.0
 """Seconds to wait for another server's write."""
 _STEPS = 8
@@ -55,17 +40,6 @@ CREATE TABLE IF NOT EXISTS latencies (
   PRIMARY KEY (day, provider, model, class)
 ) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What counts belong to. `day` is a date in the person's own time zone, as ISO 8601 writes it."""
-
-    day: str
-    provider: str = ""
-    model: str = ""
-    currency: str = ""
-    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

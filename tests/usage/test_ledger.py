@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qwen_lsp.usage.ledger import Key, Ledger, latencies, rows, together
+from qwen_lsp.core.counts import Key
+from qwen_lsp.usage.ledger import Ledger, latencies, rows, together
 
 DAY = Key("2026-11-22", "dashscope", "qwen-coder-turbo", "¥", "python")
 
@@ -19,7 +20,8 @@ DAY = Key("2026-11-22", "dashscope", "qwen-coder-turbo", "¥", "python")
 WRITER = """
 import sys
 from pathlib import Path
-from qwen_lsp.usage.ledger import Key, Ledger
+from qwen_lsp.core.counts import Key
+from qwen_lsp.usage.ledger import Ledger
 key = Key("2026-11-22", "local", sys.argv[2])
 while True:
     ledger = Ledger(Path(sys.argv[1]))
