@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from qwen_lsp.core.prices import FREE
+from qwen_lsp.core.table import aligned
 from qwen_lsp.evaluation import report
 from qwen_lsp.evaluation.figures import FIGURES, Better, Figure, Part, Unit
 from qwen_lsp.evaluation.intervals import bootstrap
 from qwen_lsp.evaluation.report import Run, heading, number
 from qwen_lsp.evaluation.rows import Row
-from qwen_lsp.evaluation.table import aligned
 
 Pair: TypeAlias = tuple[Row, Row]
 _Parts: TypeAlias = tuple[Part | None, Part | None]

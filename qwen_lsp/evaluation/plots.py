@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from qwen_lsp.core.markup import WIDTH, bar, label, svg
 from qwen_lsp.evaluation.intervals import wilson
 
-WIDTH = 560
 _BINS = 24
 _HEIGHT = 150
 _ROW = 26
@@ -27,9 +26,9 @@ def histogram(values: Sequence[float], name: str) -> str:
     for at, count in enumerate(counts):
         high = (_HEIGHT - 30) * count / max(counts)
         title = f"{top * at / _BINS:,.0f} to {top * (at + 1) / _BINS:,.0f} ms: {count}"
-        bars.append(_bar(wide * at + 1, _HEIGHT - 20 - high, wide - 2, high, title))
-    ends = _text(0, _HEIGHT - 4, "0 ms") + _text(WIDTH, _HEIGHT - 4, f"{top:,.0f} ms", anchor="end")
-    return _svg(_HEIGHT, name, "".join(bars) + ends)
+        bars.append(bar(wide * at + 1, _HEIGHT - 20 - high, wide - 2, high, title))
+    ends = label(0, _HEIGHT - 4, "0 ms") + label(WIDTH, _HEIGHT - 4, f"{top:,.0f} ms", anchor="end")
+    return svg(_HEIGHT, name, "".join(bars) + ends)
 
 
 def shares(found: Sequence[tuple[str, int, int]], name: str) -> str:
@@ -38,30 +37,14 @@ def shares(found: Sequence[tuple[str, int, int]], name: str) -> str:
         return ""
     room = WIDTH - _LEFT - _RIGHT
     parts = []
-    for at, (label, count, total) in enumerate(found):
+    for at, (name_of, count, total) in enumerate(found):
         middle = at * _ROW + _ROW / 2
         low, high = wilson(count, total)
         share = count / total if total else 0.0
         parts += [
-            _text(_LEFT - 8, middle + 4, label, anchor="end"),
-            _bar(_LEFT, middle - 8, room * share, 16, f"{label}: {count} of {total}"),
+            label(_LEFT - 8, middle + 4, name_of, anchor="end"),
+            bar(_LEFT, middle - 8, room * share, 16, f"{name_of}: {count} of {total}"),
             f'<path class="whisker" d="M{_LEFT + room * low:.1f} {middle:.1f}H{_LEFT + room * high:.1f}"/>',
-            _text(WIDTH, middle + 4, f"{100 * share:.0f} % of {total}", anchor="end"),
+            label(WIDTH, middle + 4, f"{100 * share:.0f} % of {total}", anchor="end"),
         ]
-    return _svg(_ROW * len(found), name, "".join(parts))
-
-
-def _svg(height: float, name: str, content: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(name)}">'
-        f"<title>{escape(name)}</title>{content}</svg>"
-    )
-
-
-def _bar(x: float, y: float, width: float, height: float, title: str) -> str:
-    shape = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect class="bar" {shape}><title>{escape(title)}</title></rect>'
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return svg(_ROW * len(found), name, "".join(parts))

@@ -29,10 +29,10 @@ from typing import Any
 from qwen_lsp.core import prices
 from qwen_lsp.core.model import Service
 from qwen_lsp.core.prices import Price
+from qwen_lsp.core.table import aligned
 from qwen_lsp.evaluation import rows
 from qwen_lsp.evaluation.figures import FIGURES, Figure, Unit, answered, groups, reasons
 from qwen_lsp.evaluation.rows import Row
-from qwen_lsp.evaluation.table import aligned
 
 VERSION = 1
 
