@@ -44,7 +44,7 @@ LSP_MODE = hello("emacs", "GNU Emacs 30.2", inline=None, encodings=["utf-32", "u
     [
         pytest.param(NEOVIM_12, "utf-8", False, id="Neovim 0.12"),
         pytest.param(NEOVIM_11, "utf-8", True, id="Neovim 0.11"),
-        pytest.param(hello("Neovim", "0.13.0-dev"), "utf-16", False, id="Neovim nightly"),
+        pytest.param(hello("Neovim", "0.11.4", inline={}), "utf-16", False, id="Neovim 0.11 with our plugin"),
         pytest.param(VSCODE, "utf-16", False, id="VS Code"),
         pytest.param(HELIX, "utf-8", True, id="Helix"),
         pytest.param(EGLOT, "utf-32", True, id="eglot"),

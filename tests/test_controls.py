@@ -254,3 +254,14 @@ async def test_what_was_taken_is_looked_at_again(desk, monkeypatch, edit, kept):
     desk.type(*edit)
     await asyncio.sleep(0.05)
     assert (("python", {"kept": 1}) in desk.counted) is kept
+
+
+@pytest.mark.parametrize(
+    ("client", "told"),
+    [("helix", ["qwen-lsp: Completion is paused, for this session or for some minutes; resume it."]), ("Neovim", [])],
+)
+async def test_an_editor_that_shows_no_results_is_told_in_a_message(desk, client, told):
+    """Helix runs commands and drops what they answer."""
+    desk.begin(clientInfo={"name": client})
+    await run(desk, "qwen.pause")
+    assert desk.told() == told

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -291,11 +291,31 @@ async def test_the_record_tells_every_stage_and_what_was_counted(desk: Desk) -> 
     assert record.first_token_ms is not None
 
 
-async def test_a_typist_in_full_flow_gets_whole_lines_before_the_end(desk: Desk) -> None:
-    """Who is likely to be gone before the end gets the lines that are whole; the rest comes with the next key."""
+async def in_full_flow(desk: Desk) -> None:
+    """Keys come fast, in a place where no one is asked."""
     for typed in range(12):
         desk.clock.passed += 0.1
-        await desk.outcome("x█yz" if typed % 2 else "x█y")  # keys in a place where no one is asked
+        await desk.outcome("x█yz" if typed % 2 else "x█y")
+
+
+async def test_who_keeps_what_it_is_given_gets_all_of_it(desk: Desk) -> None:
+    """A menu does not ask again for the rest, so it waits for the end however fast a person types."""
+    await in_full_flow(desk)
+    more = asyncio.Event()
+    desk.fake.script(Answer(["a = 1\n", "b", more, " = 2"]))
+    waiting = asyncio.ensure_future(desk.engine.complete(replace(at("import m\n█\n"), once=True)))
+    await desk.fake.until(1)
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not done
+    more.set()
+    outcome = (await waiting).outcome
+    assert isinstance(outcome, Ghost)
+    assert outcome.insert == "a = 1\nb = 2"
+
+
+async def test_a_typist_in_full_flow_gets_whole_lines_before_the_end(desk: Desk) -> None:
+    """Who is likely to be gone before the end gets the lines that are whole; the rest comes with the next key."""
+    await in_full_flow(desk)
     more = asyncio.Event()
     desk.fake.script(Answer(["a = 1\n", "b", more, " = 2"]))
     waiting = asyncio.ensure_future(desk.outcome("import m\n█\n"))

@@ -71,6 +71,17 @@ async def test_a_late_menu_entry_is_shown_while_it_is_typed_through(desk, typed,
     assert [item["textEdit"]["newText"] for item in items] == (["hello()"] if shown else [])
 
 
+async def test_a_menu_is_given_all_or_nothing(desk):
+    """It keeps what it is given, and does not ask again for the rest."""
+    desk.begin(**HELIX)
+    await desk.ask(MENU, at(0, 4))
+    assert desk.engine.requests[0].once
+    other = Desk()
+    other.begin()
+    await other.ask(INLINE, at(0, 4))
+    assert not other.engine.requests[0].once
+
+
 @pytest.mark.parametrize(
     ("reason", "result"), [(Reason.SUPERSEDED, None), (Reason.EMPTY, {"items": []}), (Reason.ERROR, {"items": []})]
 )

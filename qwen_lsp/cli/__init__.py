@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from qwen_lsp import __version__
-from qwen_lsp.cli import complete, eval_, model, schema, serve, try_
+from qwen_lsp.cli import complete, eval_, model, schema, serve, setup, stats, try_
 
-COMMANDS = (serve, try_, complete, eval_, model, schema)
+COMMANDS = (serve, setup, try_, complete, eval_, stats, model, schema)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -254,6 +254,7 @@ GRAMMARS: Final[dict[str, Grammar]] = {
 """By LSP language id (LSP 3.17, TextDocumentItem), and by those that editors use beside them."""
 
 ALIASES: Final = {
+    "c-sharp": "csharp",
     "bash": "shellscript", "bibtex": "latex", "dockercompose": "yaml", "elisp": "emacs-lisp", "erb": "html",
     "github-actions-workflow": "yaml", "gitignore": "properties", "hcl": "terraform",
     "javascript.jsx": "javascriptreact", "js": "javascript", "jsx": "javascriptreact", "make": "makefile",

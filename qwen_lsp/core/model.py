@@ -74,6 +74,8 @@ class Request:
     column: int
     trigger: Trigger = Trigger.AUTOMATIC
     selected: Selected | None = None
+    once: bool = False
+    """The editor keeps what it is given, as a menu does, and so is given all of it or nothing."""
 
 
 class Route(Enum):

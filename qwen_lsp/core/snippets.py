@@ -47,6 +47,14 @@ class Query:
         """The cursor's line from the cursor on."""
         return self.suffix.partition("\n")[0]
 
+    def sees(self, path: str, line: int) -> bool:
+        """Whether a line of a file is among those shown of the file itself, as it is now or was a moment ago.
+
+        What was read of the file may be older than what is shown: it must not stand beside it.
+        """
+        first, last = self.line - self.prefix.count("\n"), self.line + self.suffix.count("\n")
+        return path == self.path and first <= line <= last
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

@@ -195,15 +195,15 @@ class Engine:
         self._last = here
         if (known := self._known(question, record)) is not None:
             return known
-        by_hand = request.trigger is Trigger.INVOKED
+        whole = request.once or request.trigger is Trigger.INVOKED
         landing = await self._scheduler.landing(
             here,
             lambda: self._launch(question, alternatives),
             delay=lambda: self._delay(request, deleting=deleting),
             limit=wire_limit(question.service),
-            flow=None if by_hand else self._rhythm.flow,
-            # Who asks by hand waits for all of it: their editor does not ask again by itself.
-            patience=math.inf if by_hand else LATENCY_TARGET,
+            flow=None if whole else self._rhythm.flow,
+            # Who asks by hand waits for all of it, and so does a menu: neither asks again by itself.
+            patience=math.inf if whole else LATENCY_TARGET,
             on_text=on_text,
             prepare=lambda: self._asker.prepare(question),
         )

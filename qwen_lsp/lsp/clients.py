@@ -6,7 +6,6 @@ values only: this module is loaded before pygls is, so that the greeting is fast
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,21 +18,21 @@ from qwen_lsp.core.text import Encoding
 class Needs:
     """How an editor differs from the specification."""
 
-    inline_since: tuple[int, int] | None = None
-    """First version with inline completion, for editors whose capabilities don't tell."""
     snippet: bool = False
     """Of a plain menu entry only the first line is inserted; of a snippet all of it, each line indented again."""
     document_ends: bool = False
     """Inserts line ends as they come, so a CRLF document needs them so."""
     commands: bool = True
     """Runs an entry's command when it is accepted."""
+    results: bool = True
+    """Shows a person what a command answers."""
 
 
 # Seen with the real editors (Neovim 0.11 and 0.12, Helix 25.07); the others behave as the specification says.
 NEEDS: Mapping[str, Needs] = MappingProxyType(
     {
-        "neovim": Needs(inline_since=(0, 12), snippet=True),
-        "helix": Needs(document_ends=True, commands=False),
+        "neovim": Needs(snippet=True),
+        "helix": Needs(document_ends=True, commands=False, results=False),
     }
 )
 
@@ -79,7 +78,7 @@ def read(params: Mapping[str, Any]) -> Client:
     return Client(
         name=name,
         encoding=_encoding(_at(_at(capabilities, "general"), "positionEncodings")),
-        inline=_inline(needs, _at(info, "version"), document),
+        inline=_inline(document),
         configuration=_at(workspace, "configuration") is True,
         snippets=_at(entry, "snippetSupport") is True,
         markdown=isinstance(formats, list) and "markdown" in formats,
@@ -96,14 +95,11 @@ def wants_menu(client: Client, setting: str) -> bool:
     return setting == "on" or (setting == "auto" and not client.inline)
 
 
-def _inline(needs: Needs, version: object, document: object) -> bool:
+def _inline(document: object) -> bool:
     """Whether the editor will ask for inline completion.
 
     The capability counts when its key is there at all: lsp-mode 10 sends null and asks nevertheless.
     """
-    numbers = re.match(r"v?(\d+)\.(\d+)", str(version or ""))
-    if needs.inline_since is not None and numbers is not None:
-        return (int(numbers[1]), int(numbers[2])) >= needs.inline_since
     return isinstance(document, Mapping) and "inlineCompletion" in document
 
 

@@ -13,6 +13,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsprotocol import types
@@ -147,13 +148,17 @@ class Server(LanguageServer):
         Editors say "invoked" for a menu that opens by itself, so all of them count as automatic.
         """
         wanted = self._menu and self._settings.completion_fallback != "off"
-        return self._menu_list(self._question(params | {"context": None}) if wanted else None)
+        question = self._question(params | {"context": None}) if wanted else None
+        return self._menu_list(replace(question, request=replace(question.request, once=True)) if question else None)
 
     # What commands reach (lsp/controls.py)
 
     def execute(self, params: dict[str, Any]) -> dict[str, Any] | None:
         """`workspace/executeCommand`."""
-        return self._controls.execute(params)
+        result = self._controls.execute(params)
+        if result and not self._client.needs.results:
+            self._show("info", result.get("text") or result["reason"] or result["state"])
+        return result
 
     @property
     def settings(self) -> Settings:

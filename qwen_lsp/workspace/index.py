@@ -86,7 +86,7 @@ class Index:
             for source in SOURCES:
                 if deadline is not None and self._clock() >= deadline:
                     break
-                pieces += source(place)
+                pieces += [piece for piece in source(place) if not query.sees(piece.path, piece.line)]
         return chosen(pieces, room, query.prefix + query.suffix, LEAST)
 
     @property

@@ -282,6 +282,13 @@ def test_the_file_itself_helps_where_it_is_out_of_sight() -> None:
     assert "measure" not in all_of(index.search(Query("app.py", "python", far + prefix, "", 7), ROOM))
 
 
+def test_what_was_read_of_the_file_before_an_edit_is_not_shown_beside_it() -> None:
+    """The line as it was a key ago would be the best example there is of how to go on."""
+    index = index_of({"calls.py": "import m\n\ntotal(add())\n", "other.py": "total(add(2, 3))\n"})
+    found = index.search(Query("calls.py", "python", "import m\n\ntotal(add(1", "))\n", 2), ROOM)
+    assert [each.path for each in found] == ["other.py"]
+
+
 def test_visited_places_are_shown_where_they_share_words() -> None:
     """A place of this session is one more source; one that has nothing to do with this one is none."""
     seen = Chunk("notes.py", "def shipping_cost(order, region):\n    return order.weight * RATES[region]\n", "python")

@@ -1,0 +1,109 @@
+--- `:Qwen`: the server's commands for a person.
+local M = {}
+
+---@param text string
+local function say(text)
+  vim.notify('qwen: ' .. text, vim.log.levels.INFO)
+end
+
+--- Runs a command of the server of the current buffer.
+---@param name string
+---@param arguments any[]
+---@param on_result fun(result: table)
+local function execute(name, arguments, on_result)
+  local buf = vim.api.nvim_get_current_buf()
+  local client = vim.lsp.get_clients({ name = 'qwen', bufnr = buf })[1]
+  if not client then
+    vim.notify('qwen: no server runs for this buffer; `:checkhealth qwen` says more', vim.log.levels.WARN)
+    return
+  end
+  client:exec_cmd({ title = name, command = name, arguments = arguments }, { bufnr = buf }, function(err, result)
+    if err then
+      vim.notify('qwen: ' .. err.message, vim.log.levels.ERROR)
+    else
+      on_result(result)
+    end
+  end)
+end
+
+local function uri()
+  return vim.uri_from_bufnr(0)
+end
+
+local function say_status(status)
+  say(require('qwen.status').sentence(status))
+end
+
+---@type table<string, { run: fun(argument?: string), arguments?: string[] }>
+local subcommands = {
+  status = {
+    run = function()
+      execute('qwen.status', {}, say_status)
+    end,
+  },
+  toggle = {
+    arguments = { 'file', 'language' },
+    run = function(what)
+      if what == 'file' then
+        execute('qwen.toggleFile', { uri() }, say_status)
+      elseif what == 'language' then
+        execute('qwen.toggleLanguage', { vim.bo.filetype }, say_status)
+      else
+        execute('qwen.toggle', {}, say_status)
+      end
+    end,
+  },
+  snooze = {
+    run = function(minutes)
+      execute('qwen.snooze', { tonumber(minutes) }, say_status)
+    end,
+  },
+  why = {
+    run = function()
+      execute('qwen.why', { uri() }, function(why)
+        say(why.text)
+      end)
+    end,
+  },
+  log = {
+    run = function()
+      local own = require('qwen').config.settings.logFile or vim.env.QWEN_LSP_LOG_FILE
+      local path = own or vim.lsp.log.get_filename()
+      vim.cmd.tabnew({ args = { path }, magic = { file = false } })
+      vim.bo.readonly = true
+      vim.cmd.normal({ args = { 'G' }, bang = true })
+    end,
+  },
+  stats = {
+    run = function()
+      execute('qwen.statistics', {}, function(statistics)
+        say(statistics.text)
+      end)
+    end,
+  },
+}
+
+local names = vim.fn.sort(vim.tbl_keys(subcommands))
+
+---@param arguments string[]
+function M.run(arguments)
+  local subcommand = subcommands[arguments[1] or 'status']
+  if subcommand then
+    subcommand.run(arguments[2])
+  else
+    vim.notify('qwen: `:Qwen` takes ' .. table.concat(names, ', '), vim.log.levels.ERROR)
+  end
+end
+
+---@param line string The command line up to the cursor.
+---@return string[]
+function M.complete(line)
+  local before, beginning = line:match('Qwen%s+(.-)(%S*)$')
+  local subcommand = subcommands[vim.trim(before or '')]
+  local all = before == '' and names or subcommand and subcommand.arguments or {}
+  return vim.tbl_filter(function(name)
+    return vim.startswith(name, beginning or '')
+  end, all)
+end
+
+return M

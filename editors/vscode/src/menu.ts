@@ -1,0 +1,54 @@
+/** What can be done about suggestions, as a menu. */
+
+import { window, type QuickPickItem, type TextDocument } from 'vscode'
+
+import type { Status } from './status.js'
+
+export interface Entry extends QuickPickItem {
+  run(): unknown
+}
+
+/** What the entries do. */
+export interface Actions {
+  resume(): unknown
+  pause(): unknown
+  snooze(): unknown
+  toggleLanguage(language: string): unknown
+  why(): unknown
+  log(): unknown
+  statistics(): unknown
+  doctor?: (() => unknown) | undefined
+  key(): unknown
+  install?: (() => unknown) | undefined
+}
+
+/** Shows the menu and does what is chosen. */
+export async function show(status: Status, document: TextDocument | undefined, actions: Actions): Promise<void> {
+  const title = `Qwen: ${status.state}`
+  const entries = [...entriesFor(status, document, actions)]
+  const chosen = await window.showQuickPick(entries, { title, placeHolder: status.reason })
+  await chosen?.run()
+}
+
+function* entriesFor(status: Status, document: TextDocument | undefined, actions: Actions): Generator<Entry> {
+  if (actions.install) {
+    yield { label: '$(cloud-download) Install the server', run: actions.install }
+  } else {
+    yield { label: '$(question) Why is there no suggestion?', run: actions.why }
+    if (status.state === 'paused' || status.state === 'off') {
+      yield { label: '$(debug-start) Resume', run: actions.resume }
+    } else {
+      yield { label: '$(debug-pause) Pause', run: actions.pause }
+      yield { label: '$(clock) Snooze for 5 minutes', run: actions.snooze }
+    }
+    if (document) {
+      const { languageId } = document
+      const label = `$(circle-slash) Turn off or on for ${languageId}`
+      yield { label, description: 'in this session', run: () => actions.toggleLanguage(languageId) }
+    }
+    yield { label: '$(graph) Statistics', run: actions.statistics }
+  }
+  yield { label: '$(key) Set the API key', run: actions.key }
+  if (actions.doctor) yield { label: '$(pulse) Doctor', run: actions.doctor }
+  yield { label: '$(output) Show log', run: actions.log }
+}
