@@ -28,8 +28,7 @@ CALL = "total = sum(prices, start)\nprint(total)\n"
 CRLF = LIBRARY.replace("\n", "\r\n")
 MUL = ["def mul(", "a, b):", "a", "return a * b"]
 EMOJI = 'print("🙂👍", name)\n'
-# The file, with █ for the cursor; what is typed and what the screen then shows, in turn; the file afterwards. To who
-# types in full flow the server gives the lines that are whole, and the rest at the next key.
+# The file, with █ for the cursor; what is typed and what the screen then shows, in turn; the file afterwards.
 CASES = {
     "line end": ("def add(a, b):\n    █\n", ["return", "return a + b"], "def add(a, b):\n    return a + b\n"),
     "closers present": ("total = sum(█)\nprint(total)\n", ["pri", "sum(prices, start)"], CALL),
