@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.counts import Key
 from qwen_lsp.core.model import Ghost, Notice, Outcome, Request, Snapshot
@@ -132,6 +133,8 @@ class Desk:
         """As the ledger."""
         assert key.day == "2026-11-22"
         self.counted.append((key.language, counts))
+
+    spent = Spent()
 
     def close(self) -> None:
         """As the ledger."""

@@ -469,3 +469,18 @@ async def test_accepting_what_was_never_shown_is_no_matter(desk: Desk) -> None:
     """Editors may send the command for whatever they remember."""
     desk.engine.accepted("file:///unknown.py")
     await desk.check("x = █\n", "1", "x = ⟦1⟧\n")
+
+
+async def test_a_used_up_budget_ends_paid_completions_with_one_notice(desk: Desk) -> None:
+    """From four fifths on a person is told, once; at the end nobody is asked."""
+    share = 0.5
+    desk.engine._used = lambda _service, _budget: share
+    await desk.check("x = █\n", "1", "x = ⟦1⟧\n")
+    assert desk.notices == []
+    share = 0.85
+    await desk.check("y = █\n", "2", "y = ⟦2⟧\n")
+    assert [notice.text for notice in desk.notices] == ["85 % of the day's budget is used (qwen.budget)"]
+    share = 1.0
+    await desk.check("z = █\n", "3", Reason.BUDGET)
+    assert len(desk.fake.generations) == 2
+    assert desk.notices[-1].text.startswith("the day's budget is used up")

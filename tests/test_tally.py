@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from qwen_lsp.core.budget import Spent, told, used
+from qwen_lsp.core.config import BudgetSettings
 from qwen_lsp.core.counts import Key
 from qwen_lsp.core.model import Api, Ghost, Reason, Route, Service, Skip, Usage
 from qwen_lsp.engine.tally import Tally
@@ -17,6 +21,7 @@ class Ledger:
     """Writes down what it is told."""
 
     def __init__(self) -> None:
+        self.spent = Spent()
         self.added: list[tuple[Key, float | None, dict[str, float]]] = []
 
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
@@ -38,7 +43,14 @@ def test_what_a_model_took_has_its_price() -> None:
     key, _, counts = ledger.added[0]
     assert key == Key("2026-11-22", "dashscope", "qwen-coder-turbo", "¥", "python")
     cost = (500 + 0.2 * 500) * 2e-6 + 50 * 6e-6
-    assert counts == {"asked": 1, "tokens_in": 1000, "tokens_cached": 500, "tokens_out": 50, "cost": cost}
+    assert counts == {
+        "asked": 1,
+        "tokens_in": 1000,
+        "tokens_cached": 500,
+        "tokens_out": 50,
+        "tokens_paid": 1050,
+        "cost": cost,
+    }
     counting.spent(LOCAL, "python", Usage(1000, 50))
     assert "cost" not in ledger.added[1][2]
 
@@ -72,3 +84,27 @@ def test_only_what_was_taken_whole_is_given_back() -> None:
         assert counting.asked(at(text)) == taken
         counting.closed(request.snapshot.uri)
     assert ledger.added[-1][2] == {"accepted": 1}
+
+
+@pytest.mark.parametrize(
+    ("budget", "share"),
+    [
+        (BudgetSettings(), 0.0),
+        (BudgetSettings(tokens=1000), 0.5),
+        (BudgetSettings(price=0.4), 0.25),
+        (BudgetSettings(tokens=1000, price=0.1), 1.0),
+    ],
+)
+def test_the_used_share_of_a_budget_is_the_larger_one(budget: BudgetSettings, share: float) -> None:
+    """Of tokens and price, whichever is limited; yesterday's is no part of it, nor what costs nothing."""
+    counting, ledger = tally()
+    ledger.spent = Spent("2026-11-22", 500, 0.1)
+    assert counting.used(DASHSCOPE, budget) == share
+    assert counting.used(LOCAL, budget) == 0.0
+    assert used(ledger.spent, budget, "2026-11-23") == 0.0
+
+
+def test_a_person_is_told_how_much_is_left() -> None:
+    """And what to do about it."""
+    assert told(0.83) == "83 % of the day's budget is used (qwen.budget)"
+    assert "qwen.budget raises it" in told(1.2)

@@ -27,7 +27,9 @@ def test_a_setting_says_what_the_schema_says(option: config.Option) -> None:
     entry = CONTRIBUTED[f"qwen.{option.path}"]
     schema = config.json_schema()
     *parents, name = option.path.split(".")
-    properties = schema["$defs"]["LocalSettings"]["properties"] if parents else schema["properties"]
+    properties = (
+        schema["$defs"][f"{parents[0].capitalize()}Settings"]["properties"] if parents else schema["properties"]
+    )
     expected = {key: value for key, value in properties[name].items() if key != "description"}
     assert expected == {key: value for key, value in entry.items() if key not in ("markdownDescription", "scope")}
     assert option.description == entry["markdownDescription"]
@@ -36,7 +38,8 @@ def test_a_setting_says_what_the_schema_says(option: config.Option) -> None:
 def test_a_folder_that_is_not_trusted_chooses_nothing_that_is_executed_or_sent() -> None:
     """Programs, commands, files, models and addresses come from the person only."""
     restricted = MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
-    names = ("path", "apiKeyCommand", "logFile", "provider", "baseUrl", "model", "localOnly")
+    where = ("provider", "baseUrl", "model", "region", "workspaceId", "localOnly", "fallback")
+    names = ("path", "apiKeyCommand", "logFile", *where)
     assert {f"qwen.{name}" for name in names} == set(restricted)
     assert set(restricted) <= set(CONTRIBUTED)
 

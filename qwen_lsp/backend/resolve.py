@@ -24,7 +24,7 @@ from qwen_lsp.backend.regions import (
     region_of,
 )
 from qwen_lsp.backend.wire import checked_url, origin
-from qwen_lsp.core.config import Settings
+from qwen_lsp.core.config import Settings, replaced
 from qwen_lsp.core.dialects import dashscope, models
 from qwen_lsp.core.model import Api, BackendError, Kind, Route, Secret, Service
 
@@ -87,6 +87,13 @@ def configured(settings: Settings, env: Mapping[str, str]) -> str | None:
     if settings.region != "auto" or settings.workspace_id or settings.api_key_command:
         return "dashscope"
     return "dashscope" if env.get(DASHSCOPE_KEY, "").strip() and not settings.local_only else None
+
+
+def standing_in(settings: Settings, env: Mapping[str, str], provider: str) -> Settings:
+    """The settings of a provider that answers in another's place: what was chosen for that one is not for this."""
+    if configured(settings, env) == provider:
+        return settings
+    return replaced(settings, provider=provider, base_url="", model="", route="auto")
 
 
 async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) -> Service:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qwen_lsp.core.config import Settings
     from qwen_lsp.core.model import Notice
     from qwen_lsp.engine.engine import Engine
+    from qwen_lsp.engine.ports import Backend
     from qwen_lsp.lsp.greeting import Start
     from qwen_lsp.lsp.server import Server
     from qwen_lsp.lsp.settings import Layers
@@ -106,10 +107,20 @@ def _server(layers: Layers, level: str | None) -> Server:
 
     def make_engine(settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
         from qwen_lsp.backend.backend import ModelBackend
+        from qwen_lsp.backend.failover import Failover
+        from qwen_lsp.backend.resolve import configured, standing_in
         from qwen_lsp.engine.engine import Engine
 
-        backend = ModelBackend(settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=on_notice)
-        return Engine(backend, settings, sources=workspace, on_notice=on_notice, on_spent=tally.spent)
+        def backend_of(chosen: Settings) -> ModelBackend:
+            return ModelBackend(chosen, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=on_notice)
+
+        backend: Backend = backend_of(settings)
+        if settings.fallback:
+            name = configured(settings, env) or "auto"
+            others = [other for other in dict.fromkeys(settings.fallback) if other != name]
+            standing = [(other, backend_of(standing_in(settings, env, other))) for other in others]
+            backend = Failover([(name, backend), *standing], on_notice)
+        return Engine(backend, settings, sources=workspace, on_notice=on_notice, on_spent=tally.spent, used=tally.used)
 
     def on_settings(settings: Settings) -> None:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())

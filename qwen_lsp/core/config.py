@@ -37,6 +37,20 @@ class LocalSettings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ] = 120
 
 
+class BudgetSettings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a day of paid services may cost."""
+
+    tokens: Annotated[
+        int, _described("Tokens that paid services may read and write in a day; 0 sets no limit.", ge=0)
+    ] = 0
+    price: Annotated[
+        float,
+        _described(
+            "What they may cost in a day, by the list of prices, in the service's currency; 0 sets no limit.", ge=0
+        ),
+    ] = 0.0
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a person can choose. Every field's description is its line in the README."""
 
@@ -132,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         bool,
         _described("Send nothing to another machine, whatever the other settings say; `auto` then looks here only."),
     ] = False
+    fallback: Annotated[
+        list[Literal["dashscope", "openai", "local"]],
+        _described("Who answers, in this order, while the provider fails. Only who is named: nobody paid by surprise."),
+    ] = msgspec.field(default_factory=list)
     disabled_languages: Annotated[
         list[str], _described("LSP language ids that are never completed, e.g. `markdown`.")
     ] = msgspec.field(default_factory=list)
@@ -142,6 +160,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     log_file: Annotated[
         str, _described("File that the log is also written to, for all editors; made private (0600).")
     ] = ""
+    budget: Annotated[BudgetSettings, _described("What a day may cost.")] = BudgetSettings()
     local: Annotated[LocalSettings, _described("The embedded model's engine.")] = LocalSettings()
 
 
@@ -175,6 +194,11 @@ def parse(raw: object, where: str = "qwen") -> tuple[dict[str, Any], list[str]]:
     Layers are joined with `merged`. `where` names the source in the problems: "qwen.debounce: expected …".
     """
     return _parse(raw, Settings, where)
+
+
+def replaced(settings: Settings, **changes: Any) -> Settings:  # noqa: ANN401 - the fields' own types
+    """The settings with other values for some attributes."""
+    return msgspec.structs.replace(settings, **changes)
 
 
 def merged(*layers: Mapping[str, Any]) -> Settings:

@@ -17,10 +17,11 @@ COUNTS = (
     "tokens_in",
     "tokens_cached",
     "tokens_out",
+    "tokens_paid",
     "cost",
 )
 """Requests of editors; suggestions shown, taken (whole, by word, by line), typed to their end, left, and still there
-half a minute after they were taken; questions to a model, its tokens, and their price."""
+half a minute after they were taken; questions to a model, its tokens, those that may be billed, and their price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,8 @@ class Service:
     region: str | None = None
     disable_thinking: bool = False
     """The model thinks unless it is told not to."""
+    standing_in: str = ""
+    """One line about who should answer and why they do not, where this one stands in for them."""
 
     @property
     def is_local(self) -> bool:
@@ -258,6 +260,7 @@ class Reason(Enum):
     JUST_ACCEPTED = "just-accepted", "A suggestion was accepted here a moment ago and the line is complete."
     SELECTED = "selected", "The completion menu's selected entry can't be continued here."
     NO_PROVIDER = "no-provider", "No provider is set up (`qwen.provider`)."
+    BUDGET = "budget", "The day's budget is used up (`qwen.budget`)."
     COOLING_DOWN = "cooling-down", "The service failed a moment ago and is left alone for a while."
     RATE_LIMITED = (
         "rate-limited",

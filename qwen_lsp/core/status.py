@@ -76,6 +76,7 @@ def status(health: Health, switches: Switches, *, enabled: bool, busy: bool, now
     """The status that results: what a person has chosen goes before what a service does."""
     service = health.service
     state, reason, until = _state(health.trouble, switches, enabled=enabled, busy=busy, now=now)
+    reason = reason or (service.standing_in if service else "")
     provider, model = (service.provider, service.model) if service else ("", "")
     return Status(state, reason, provider, model, health.latency, until)
 

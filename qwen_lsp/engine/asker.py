@@ -77,7 +77,7 @@ class Asker:
         self, backend: Backend, settings: Settings, clock: Callable[[], float], sources: Sources | None
     ) -> None:
         self.passages = Passages(sources)
-        self.guard = Guard()
+        self._guards: dict[str, Guard] = {}
         self.on_landed: Callable[[Flight], None] = lambda _flight: None
         """Called when a flight has settled."""
         self.on_spent: Callable[[Service, str, Usage], None] = lambda _service, _language, _usage: None
@@ -118,7 +118,7 @@ class Asker:
         """
         prompt = self._prompt(question, varied)
         cost = self._tokens(prompt, question) + self._settings.max_tokens
-        if refusal := self.guard.refusal(self._clock(), urgency, cost):
+        if refusal := self.guard(question.service).refusal(self._clock(), urgency, cost):
             return Skip(refusal.reason, refusal.detail)
         background = urgency is Urgency.BACKGROUND
         flight = Flight(
@@ -130,7 +130,7 @@ class Asker:
             background=background,
             alternative=varied is not None,
         )
-        self.guard.sent(self._clock(), cost)
+        self.guard(question.service).sent(self._clock(), cost)
         self.asked += 1
         logger.debug("asks prefix=%d suffix=%d urgency=%s", len(prompt.prefix), len(prompt.suffix), urgency.name)
         flight.on_settled = self._landed
@@ -184,10 +184,10 @@ class Asker:
         """A flight has settled: the guard hears of it, then whoever gives its answer."""
         now = self._clock()
         if flight.error is not None:
-            self.guard.failed(now, flight.error, random.random())  # noqa: S311 - editors must not return together
+            self.guard(flight.service).failed(now, flight.error, random.random())  # noqa: S311 - editors must not return together
         elif flight.first_text is not None or not flight.abandoned:
             usage = flight.usage
-            self.guard.succeeded(now, usage.prompt + usage.completion if usage else None)
+            self.guard(flight.service).succeeded(now, usage.prompt + usage.completion if usage else None)
         logger.debug("ends pieces=%d rule=%s abandoned=%s", flight.pieces, flight.rule, flight.abandoned)
         self.on_landed(flight)
 
@@ -212,6 +212,10 @@ class Asker:
         text = prompt_text(prompt, service.route)
         cached = common(text, prompt_text(before, service.route)) if before is not None else 0
         return estimate(text[cached:]) * self._correction(service, prompt.language).ratio
+
+    def guard(self, service: Service) -> Guard:
+        """What is known of a service's limits and health."""
+        return self._guards.setdefault(f"{service.base_url} {service.model}", Guard())
 
     def _speed(self, service: Service) -> Speed:
         return self._speeds.setdefault(f"{service.base_url} {service.model}", Speed())

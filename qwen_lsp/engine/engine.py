@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from qwen_lsp.core.config import Settings
+from qwen_lsp.core.budget import WARNING, told
+from qwen_lsp.core.config import BudgetSettings, Settings
 from qwen_lsp.core.context import is_near
 from qwen_lsp.core.dialects.errors import POLICIES
 from qwen_lsp.core.gate import Accepted, gate
@@ -63,7 +64,9 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[Notice], None] = lambda _notice: None,
         on_spent: Callable[[Service, str, Usage], None] = lambda _service, _language, _usage: None,
+        used: Callable[[Service, BudgetSettings], float] = lambda _service, _budget: 0.0,
     ) -> None:
+        self._used = used
         self._backend = backend
         self._settings = settings
         self._clock = clock
@@ -177,10 +180,20 @@ class Engine:
         if self._trouble is not None and self._trouble.kind is Kind.CONFIG:
             self._trouble = None
         record.stage("provider", f"{service.provider} {service.model} {service.route.value}")
+        if skip := self._over_budget(service):
+            record.stage("budget", skip.reason.value)
+            return skip
         question = self._asker.question(request, service)
         record.shape, record.window = question.shape, question.here.window
         record.stage("context", f"{len(record.window.prefix)}+{len(record.window.suffix)} characters")
         return question
+
+    def _over_budget(self, service: Service) -> Skip | None:
+        """Refuses a paid service once the day's budget is used, and tells a person before it is."""
+        share = self._used(service, self._settings.budget)
+        if share >= WARNING:
+            self._on_notice(Notice(f"budget {share >= 1}", "warning", told(share)))
+        return Skip(Reason.BUDGET) if share >= 1 else None
 
     async def _outcome(
         self,
@@ -249,7 +262,10 @@ class Engine:
         self._trouble = flight.error
         if flight.error is not None:
             # What may pass by itself is told when it has not.
-            passing = flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL) and self._asker.guard.failures < PASSING
+            passing = (
+                flight.error.kind in (Kind.NETWORK, Kind.PROTOCOL)
+                and self._asker.guard(flight.service).failures < PASSING
+            )
             if not (passing or flight.alternative):
                 self._tell(flight.error)
             return

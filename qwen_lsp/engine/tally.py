@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from qwen_lsp.core.budget import Spent, used
+from qwen_lsp.core.config import BudgetSettings
 from qwen_lsp.core.counts import Key
 from qwen_lsp.core.fate import Fate, Fates
 from qwen_lsp.core.model import Ghost, Outcome, Request, Service, Usage
-from qwen_lsp.core.prices import price
+from qwen_lsp.core.prices import is_paid, price
 
 
 class Ledger(Protocol):
@@ -17,6 +19,10 @@ class Ledger(Protocol):
 
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
         """Returns at once, never raises."""
+
+    @property
+    def spent(self) -> Spent:
+        """What paid services took today, as far as that is known."""
 
     def close(self) -> None:
         """Writes what is left; may take a second."""
@@ -46,8 +52,13 @@ class Tally:
             tokens_in=usage.prompt,
             tokens_cached=usage.cached,
             tokens_out=usage.completion,
+            tokens_paid=usage.prompt + usage.completion if is_paid(service) else 0,
             cost=listed.of(usage.prompt, usage.completion, usage.cached) if listed else 0.0,
         )
+
+    def used(self, service: Service, budget: BudgetSettings) -> float:
+        """The share of the day's budget that is used; 0 for who costs nothing."""
+        return used(self._ledger.spent, budget, self._day()) if is_paid(service) else 0.0
 
     def asked(self, request: Request) -> Ghost | None:
         """An editor asks. The suggestion that was taken since, if one was."""

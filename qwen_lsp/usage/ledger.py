@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.counts import COUNTS, Key
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class Ledger:
         self._path = path
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self.spent = Spent()
+        """What paid services took on the day of what was added last; a moment old, and of all servers together."""
 
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
         """Counts something; `ms` is how long an answer took. Returns at once, never raises."""
@@ -104,6 +107,7 @@ class Ledger:
             try:
                 with _opened(self._path) as database:
                     _put(database, [entry for entry in entries if entry is not None])
+                    self.spent = _spent(database, self.spent.day, entries)
             except (OSError, sqlite3.Error) as error:
                 if not failed:
                     logger.warning("the ledger can't be written (%s); nothing is counted", type(error).__name__)
@@ -169,6 +173,13 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield database
     finally:
         database.close()
+
+
+def _spent(database: sqlite3.Connection, day: str, entries: Sequence[_Entry | None]) -> Spent:
+    """The day's sums for what is paid."""
+    day = max([day, *(entry.key.day for entry in entries if entry is not None)])
+    tokens, cost = database.execute("SELECT TOTAL(tokens_paid), TOTAL(cost) FROM days WHERE day = ?", (day,)).fetchone()
+    return Spent(day, tokens, cost)
 
 
 def _put(database: sqlite3.Connection, entries: Sequence[_Entry]) -> None:

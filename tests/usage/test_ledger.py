@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.counts import Key
 from qwen_lsp.usage.ledger import Ledger, latencies, rows, together
 
@@ -20,6 +21,7 @@ DAY = Key("2026-11-22", "dashscope", "qwen-coder-turbo", "¥", "python")
 WRITER = """
 import sys
 from pathlib import Path
+from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.counts import Key
 from qwen_lsp.usage.ledger import Ledger
 key = Key("2026-11-22", "local", sys.argv[2])
@@ -127,3 +129,16 @@ def test_a_ledger_that_can_t_be_written_costs_a_line(path: Path, caplog: pytest.
     with pytest.raises(sqlite3.Error):
         rows(path)
     assert path.read_text() == "this is no database, whoever wrote it"
+
+
+def test_what_was_spent_today_is_known_of_all_servers(path: Path) -> None:
+    """As soon as a server writes, it sees what the others have written; of the last day only."""
+    other = Ledger(path)
+    other.add(DAY, tokens_paid=100, cost=0.5)
+    other.add(Key("2026-11-21", "dashscope", "m"), tokens_paid=7)
+    other.close()
+    ledger = Ledger(path)
+    assert ledger.spent == Spent()
+    ledger.add(DAY, tokens_paid=20, tokens_in=1000)
+    ledger.close()
+    assert ledger.spent == Spent("2026-11-22", 120, 0.5)
