@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 // What is executed, written to or sent somewhere is chosen by the person or by a folder they trust.
 const ON_THIS_MACHINE = new Set(['path', 'apiKeyCommand', 'logFile'])
-const RESTRICTED = ['path', 'apiKeyCommand', 'logFile', 'provider', 'baseUrl', 'model', 'localOnly']
+const RESTRICTED = ['path', 'apiKeyCommand', 'logFile', 'provider', 'baseUrl', 'model', 'localOnly', 'region', 'workspaceId', 'fallback']
 
 const path = {
   type: 'string',
