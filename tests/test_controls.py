@@ -265,3 +265,42 @@ async def test_an_editor_that_shows_no_results_is_told_in_a_message(desk, client
     desk.begin(clientInfo={"name": client})
     await run(desk, "qwen.pause")
     assert desk.told() == told
+
+
+async def test_inspect_shows_what_led_to_the_last_answer(desk):
+    """What a person saw last, not a request that a newer one has overtaken."""
+    desk.begin()
+    assert "Nothing has been asked" in (await run(desk, "qwen.inspect"))["text"]
+    await shown(desk)
+    desk.engine.says = lambda _request: Skip(Reason.SUPERSEDED)
+    await desk.ask(INLINE, at(0, 4))
+    assert (await run(desk, "qwen.inspect"))["text"].startswith("# A suggestion\n\n```\nhello()\n```\n")
+    desk.engine.says = lambda _request: Skip(Reason.ERROR, "the key is wrong")
+    await shown(desk)
+    assert (await run(desk, "qwen.inspect"))["text"].startswith(
+        "# Nothing was shown: error\n\nThe service failed. the key is wrong\n"
+    )
+
+
+async def test_another_provider_for_this_session(desk):
+    """With a model or its default; without arguments what the settings say."""
+    desk.begin(initializationOptions={"provider": "openai", "model": "m", "baseUrl": "http://127.0.0.1:1/v1"})
+    await shown(desk)
+    await run(desk, "qwen.use", "local", "qwen2.5-coder-0.5b")
+    await shown(desk)
+    assert (desk.engine.settings.provider, desk.engine.settings.model) == ("local", "qwen2.5-coder-0.5b")
+    await run(desk, "qwen.use")
+    await shown(desk)
+    assert (desk.engine.settings.provider, desk.engine.settings.model) == ("openai", "m")
+    assert "provider" in await refused(desk, "qwen.use", "nobody")
+    assert "takes a provider" in await refused(desk, "qwen.use", 5)
+
+
+async def test_clearing_the_cache_begins_anew(desk):
+    """A new engine, which knows no answers; the old one is closed, its model stays loaded."""
+    desk.begin()
+    await shown(desk)
+    await run(desk, "qwen.clearCache")
+    await shown(desk)
+    assert len(desk.engines) == 2
+    assert "close, lingering" in desk.engines[0].told

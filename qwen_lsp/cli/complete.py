@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
     from qwen_lsp.core.model import Request
-    from qwen_lsp.engine.flight import Flight
-    from qwen_lsp.engine.record import Answer, Record
+    from qwen_lsp.engine.record import Answer
 
 
 def register(commands: Commands) -> None:
@@ -77,6 +76,7 @@ async def _ask(request: Request, settings: Settings) -> Answer:
 def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
     """The whole answer for machines. Lines and columns count from 0, columns in code points; times in milliseconds."""
     from qwen_lsp.core.model import Ghost
+    from qwen_lsp.engine.inspection import prompt_of
 
     outcome, record = answer.outcome, answer.record
     said: dict[str, Any]
@@ -117,6 +117,7 @@ def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
 
 def _print(answer: Answer, *, show_prompt: bool) -> None:
     from qwen_lsp.core.model import Ghost
+    from qwen_lsp.engine.inspection import notes, prompt_of
 
     outcome, record = answer.outcome, answer.record
     flight = record.flight
@@ -135,32 +136,6 @@ def _print(answer: Answer, *, show_prompt: bool) -> None:
         print(f"{'':13}{line}", file=sys.stderr)
     for number, other in enumerate(answer.others, 2):
         print(f"--- candidate {number}\n{other.insert}", file=sys.stderr)
-
-
-def notes(record: Record) -> list[str]:
-    """What was shown to the model against what could be, what the service counted, and what was changed, as lines."""
-    lines = []
-    if (figures := record.figures) is not None:
-        size = figures.budget
-        lines.append(
-            f"about {figures.before} tokens before the cursor (of {size.before}), {figures.after} after it (of "
-            f"{size.after}), {figures.snippets} of other files (of {size.snippets}): {size.why}"
-        )
-        lines += [f"{passage.score:.2f} {passage.source} {passage.path}" for passage in figures.passages]
-    flight = record.flight
-    if flight is not None and (usage := flight.usage or flight.estimate):
-        about = "" if flight.usage else "about "
-        lines.append(f"{about}{usage.prompt} tokens read, {usage.cached} of them cached; {usage.completion} written")
-    if flight is not None and (flight.filters or flight.rule):
-        lines.append(", ".join([*([f"stopped by: {flight.rule}"] if flight.rule else []), *flight.filters]))
-    return lines
-
-
-def prompt_of(flight: Flight) -> str:
-    """The text that the model was asked to continue; chat messages one after the other, each headed by its role."""
-    from qwen_lsp.engine.flight import prompt_text
-
-    return prompt_text(flight.prompt, flight.service.route)
 
 
 def _rounded(ms: float | None) -> float | None:

@@ -68,9 +68,15 @@ class Journal:
         """A suggestion was taken."""
         self._accepted += 1
 
+    @staticmethod
+    def tells(outcome: Outcome) -> bool:
+        """Whether a person sees something of it: requests that newer ones have overtaken say nothing."""
+        return isinstance(outcome, Ghost) or outcome.reason not in (Reason.SUPERSEDED, Reason.CANCELLED)
+
     def last(self, uri: str | None = None) -> Entry | None:
-        """The last request of a document, or of all; requests that newer ones have overtaken say nothing."""
-        return next((entry for entry in reversed(self._entries) if _told(entry) and uri in (None, entry.uri)), None)
+        """The last request of a document, or of all, of which a person sees something."""
+        told = (entry for entry in reversed(self._entries) if self.tells(entry.outcome))
+        return next((entry for entry in told if uri in (None, entry.uri)), None)
 
     def figures(self) -> Figures:
         """The session so far."""
@@ -79,8 +85,3 @@ class Journal:
         return Figures(
             self._outcomes.total(), self._outcomes[None], self._accepted, silent, median(shown) if shown else None
         )
-
-
-def _told(entry: Entry) -> bool:
-    passing = (Reason.SUPERSEDED, Reason.CANCELLED)
-    return isinstance(entry.outcome, Ghost) or entry.outcome.reason not in passing

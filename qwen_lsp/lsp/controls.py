@@ -14,10 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
+from qwen_lsp.core import config
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Outcome, Request, Skip, Snapshot
+from qwen_lsp.core.model import Ghost, Request, Skip, Snapshot
 from qwen_lsp.core.status import Health, Status, Switches, status
+from qwen_lsp.engine.inspection import document
 from qwen_lsp.engine.journal import Journal
+from qwen_lsp.engine.record import Answer
 from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp.greeting import ACCEPTED, COMMANDS
 from qwen_lsp.lsp.protocol import INVALID_PARAMS, Refused
@@ -49,7 +52,10 @@ class Host(Protocol):
         """How often a model was asked, and how many tokens it wrote."""
 
     def override(self, settings: Mapping[str, Any]) -> None:
-        """These settings win over all others, for this session."""
+        """These settings win over all others, for this session; None takes one back."""
+
+    def renew(self) -> None:
+        """Forgets all answers and all that was found out about the service."""
 
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
@@ -72,6 +78,8 @@ class Controls:
         self._host = host
         self._clock = clock
         self._switches = Switches()
+        self._last: Answer | None = None
+        """What the person saw last, with all that led to it."""
         self._told: Status | None = None
         self._running = 0
         self._busy = False
@@ -81,6 +89,7 @@ class Controls:
             ACCEPTED: self._accepted,
             "qwen.status": self._status,
             "qwen.why": self._why,
+            "qwen.inspect": self._inspect,
             "qwen.statistics": self._statistics,
             "qwen.pause": self._pause,
             "qwen.resume": self._resume,
@@ -88,6 +97,8 @@ class Controls:
             "qwen.snooze": self._snooze,
             "qwen.toggleLanguage": self._toggle_language,
             "qwen.toggleFile": self._toggle_file,
+            "qwen.use": self._use,
+            "qwen.clearCache": self._clear_cache,
         }
 
     def execute(self, params: Mapping[str, Any]) -> Json:
@@ -116,10 +127,13 @@ class Controls:
         if self.listening and self._running == 1:
             self._looking = asyncio.get_running_loop().call_later(BUSY_AFTER, self._look)
 
-    def ends(self, request: Request, outcome: Outcome, ms: float) -> None:
+    def ends(self, request: Request, answer: Answer, ms: float) -> None:
         """A request has been answered."""
+        outcome = answer.outcome
         self._running -= 1
         self.journal.add(request, outcome, ms)
+        if self.journal.tells(outcome):
+            self._last = answer
         if self._tally is not None:
             self._tally.answered(request, outcome, self._host.health().service, ms)
         if not self._running:
@@ -189,6 +203,27 @@ class Controls:
         reason = entry.outcome.reason if isinstance(entry.outcome, Skip) else None
         name, setting = (reason.value, reason.setting) if reason else (None, None)
         return {"text": entry.text, "reason": name, "setting": setting}
+
+    def _inspect(self, *_: object) -> Json:
+        if self._last is None:
+            return {"text": "Nothing has been asked for yet: the editor asks while you type.\n"}
+        return {"text": document(self._last)}
+
+    def _use(self, provider: object = None, model: object = None, *_: object) -> Json:
+        """Another provider, and perhaps model, for this session; without any, what the settings say."""
+        chosen = {"provider": provider, "model": model}
+        if any(value is not None and not isinstance(value, str) for value in chosen.values()):
+            raise Refused(INVALID_PARAMS, "qwen.use: takes a provider (dashscope, openai or local) and a model")
+        named = {name: value for name, value in chosen.items() if value}
+        _layer, problems = config.parse(named)
+        if problems:
+            raise Refused(INVALID_PARAMS, f"qwen.use: {problems[0]}")
+        self._host.override({"provider": None, "model": None} | named)
+        return _json(self._now())
+
+    def _clear_cache(self, *_: object) -> Json:
+        self._host.renew()
+        return _json(self._now())
 
     def _statistics(self, *_: object) -> Json:
         figures = self.journal.figures()

@@ -23,6 +23,7 @@ COMMANDS = (
     ACCEPTED,
     "qwen.status",
     "qwen.why",
+    "qwen.inspect",
     "qwen.statistics",
     "qwen.pause",
     "qwen.resume",
@@ -30,6 +31,8 @@ COMMANDS = (
     "qwen.snooze",
     "qwen.toggleLanguage",
     "qwen.toggleFile",
+    "qwen.use",
+    "qwen.clearCache",
 )
 """What `workspace/executeCommand` takes (lsp/controls.py)."""
 NAME = "qwen-lsp"

@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,8 +21,9 @@ from pygls.lsp.server import LanguageServer
 
 from qwen_lsp import __version__
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Notice, Outcome, Reason, Request, Skip, Snapshot
+from qwen_lsp.core.model import Ghost, Notice, Reason, Request, Skip, Snapshot
 from qwen_lsp.core.status import Health
+from qwen_lsp.engine.record import Answer, Record
 from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
@@ -174,10 +175,17 @@ class Server(LanguageServer):
         return self._engine.spent if self._engine is not None else (0, 0)
 
     def override(self, settings: Mapping[str, Any]) -> None:
-        """These settings win over all others, for this session."""
-        self._chosen |= settings
+        """These settings win over all others, for this session; None takes one back."""
+        chosen = {**self._chosen, **settings}
+        self._chosen = {name: value for name, value in chosen.items() if value is not None}
         self._layers.put(COMMAND, self._chosen)
         self._apply()
+
+    def renew(self) -> None:
+        """Forgets all answers and all that was found out about the service."""
+        if self._engine is not None:
+            self._in_background(self._close(self._engine, linger=True))
+            self._engine = None
 
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
@@ -207,45 +215,46 @@ class Server(LanguageServer):
     async def _inline(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return {"items": []}
-        outcome, others = await self._outcome(question.request)
+        answer = await self._completed(question.request)
+        outcome = answer.outcome
         if isinstance(outcome, Skip) and outcome.reason is Reason.SUPERSEDED:
             return None  # Neovim takes an empty list as "hide", and would hide the newer answer
         # The same object as long as nothing was edited: versions may repeat or be missing.
         unchanged = self._documents.snapshot(question.request.snapshot.uri) is question.request.snapshot
-        return answers.inline_list(question, outcome if isinstance(outcome, Ghost) and unchanged else None, others)
+        return answers.inline_list(
+            question, outcome if isinstance(outcome, Ghost) and unchanged else None, answer.others
+        )
 
     async def _menu_list(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return None
-        outcome, _ = await self._outcome(question.request)
+        outcome = (await self._completed(question.request)).outcome
         now = self._documents.snapshot(question.request.snapshot.uri)
         fits = isinstance(outcome, Ghost) and typed_through(question.request, now, outcome)
         return answers.menu_list(question, outcome if isinstance(outcome, Ghost) and fits else None)
 
-    async def _outcome(self, request: Request) -> tuple[Outcome, Sequence[Ghost]]:
+    async def _completed(self, request: Request) -> Answer:
         """What is to be shown, and what else might be."""
         await self._settled.wait()
-        began = time.perf_counter()
-        answer: tuple[Outcome, Sequence[Ghost]] = Skip(Reason.CANCELLED), ()
+        began, answer = time.perf_counter(), _nothing(Skip(Reason.CANCELLED))
         self._controls.begins(request)
         try:
             answer = await self._answer(request)
         finally:
-            self._controls.ends(request, answer[0], 1000 * (time.perf_counter() - began))
+            self._controls.ends(request, answer, 1000 * (time.perf_counter() - began))
         return answer
 
-    async def _answer(self, request: Request) -> tuple[Outcome, Sequence[Ghost]]:
+    async def _answer(self, request: Request) -> Answer:
         if skip := self._controls.refusal(request):
             logger.info("outcome=%s", skip.reason.value)
-            return skip, ()
+            return _nothing(skip)
         try:
             if self._engine is None:
                 self._engine = self._make_engine(self._settings, self._notify)
-            answer = await self._engine.complete(request)
+            return await self._engine.complete(request)
         except Exception as error:  # noqa: BLE001 - VS Code pops up a message for every error reply
             logger.error("completing failed: %s", fault(error))  # noqa: TRY400 - the message may quote code
-            return Skip(Reason.ERROR), ()
-        return answer.outcome, answer.others
+            return _nothing(Skip(Reason.ERROR))
 
     # Settings and messages
 
@@ -326,6 +335,11 @@ class Server(LanguageServer):
 
     def _ask(self, work: Coroutine[Any, Any, None]) -> None:
         _kept(self._asking, work)
+
+
+def _nothing(skip: Skip) -> Answer:
+    """An answer without an engine."""
+    return Answer(skip, Record(time.monotonic))
 
 
 def _kept(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
