@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qwen_lsp.core.budget import Spent
@@ -104,6 +104,19 @@ class Follower:
         self.told.append(("close",))
 
 
+class Board:
+    """Writes down what it is told; nothing is the end."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def tell(self, standing: Mapping[str, Any]) -> None:
+        self.desk.standings.append(dict(standing))
+
+    def close(self) -> None:
+        self.desk.standings.append({})
+
+
 class Desk:
     """A session; `sent` holds what the server has written."""
 
@@ -113,8 +126,9 @@ class Desk:
         self.sent: list[dict[str, Any]] = []
         self.decoder = FrameDecoder()
         tally = Tally(self, lambda: "2026-11-22")
+        self.standings: list[dict[str, Any]] = []
         self.counted: list[tuple[str, dict[str, float]]] = []
-        self.server = build(self.make, Layers(**options), self.follower, tally=tally)  # type: ignore[arg-type]
+        self.server = build(self.make, Layers(**options), self.follower, tally=tally, board=Board(self))  # type: ignore[arg-type]
         self.server.protocol.set_writer(self)  # type: ignore[arg-type]
         self.ids = 0
 

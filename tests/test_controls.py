@@ -304,3 +304,20 @@ async def test_clearing_the_cache_begins_anew(desk):
     await shown(desk)
     assert len(desk.engines) == 2
     assert "close, lingering" in desk.engines[0].told
+
+
+async def test_the_board_hears_how_the_session_stands(monkeypatch):
+    """A moment after a change, at most once in that time; gone with the session."""
+    monkeypatch.setattr(controls, "TOLD_EVERY", 0.01)
+    desk = Desk()
+    desk.begin(clientInfo={"name": "Helix"})
+    for _ in range(3):
+        await shown(desk)
+    await run(desk, "qwen.pause")
+    await shown(desk)
+    await asyncio.sleep(0.05)
+    (standing,) = desk.standings
+    assert (standing["state"], standing["editor"], standing["requests"]) == ("paused", "helix", 4)
+    assert standing["why"].startswith("Completion is paused")
+    await desk.server.stop()
+    assert desk.standings[-1] == {}

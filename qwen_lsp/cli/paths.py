@@ -24,6 +24,11 @@ def ledger_file(env: Mapping[str, str]) -> Path:
     return state_dir(env) / "ledger.db"
 
 
+def servers_dir(env: Mapping[str, str]) -> Path:
+    """How each running server stands (usage/presence.py)."""
+    return state_dir(env) / "servers"
+
+
 def config_file(env: Mapping[str, str]) -> Path:
     """The settings for every editor: `$XDG_CONFIG_HOME/qwen-lsp/config.toml`."""
     return _base(env, "XDG_CONFIG_HOME", ".config") / "qwen-lsp" / "config.toml"

@@ -95,14 +95,16 @@ def _server(layers: Layers, level: str | None) -> Server:
     """The server with the real engine and backend."""
     import asyncio
 
-    from qwen_lsp.cli.paths import cache_dir, ledger_file, state_dir
+    from qwen_lsp.cli.paths import cache_dir, ledger_file, servers_dir, state_dir
     from qwen_lsp.engine.tally import Tally
     from qwen_lsp.lsp.server import build
     from qwen_lsp.usage.ledger import Ledger
+    from qwen_lsp.usage.presence import Presence
     from qwen_lsp.workspace.workspace import Workspace
 
     env = dict(os.environ)
     tally = Tally(Ledger(ledger_file(env)))
+    board = Presence(servers_dir(env), os.getpid())
     workspace = Workspace(snippets=False)  # until the person's settings are known
 
     def make_engine(settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
@@ -140,7 +142,7 @@ def _server(layers: Layers, level: str | None) -> Server:
         if configured(layers.merged(), env) == "dashscope":
             asyncio.get_running_loop().run_in_executor(None, import_module, "qwen_lsp.backend.httpx_wire")
 
-    return build(make_engine, layers, workspace, on_settings=on_settings, on_ready=on_ready, tally=tally)
+    return build(make_engine, layers, workspace, on_settings=on_settings, on_ready=on_ready, tally=tally, board=board)
 
 
 def _layers(layer: dict[str, object], problems: list[str]) -> Layers:

@@ -29,6 +29,8 @@ KEPT_AFTER = 30.0
 """Seconds after which a suggestion that still stands there was worth taking."""
 STATUS = "qwen/status"
 """The notification."""
+TOLD_EVERY = 1.0
+"""Seconds between two tellings of the board."""
 BUSY_AFTER = 0.15
 """Seconds: what takes less would only flicker."""
 SNOOZE = 5.0
@@ -36,6 +38,16 @@ SNOOZE = 5.0
 _DAY = 24 * 60
 
 Json: TypeAlias = "dict[str, Any] | None"
+
+
+class Board(Protocol):
+    """Where others of the person's programs may read how the session stands; `usage` fits it without being imported."""
+
+    def tell(self, standing: Mapping[str, Any]) -> None:
+        """How it stands now."""
+
+    def close(self) -> None:
+        """The session is over."""
 
 
 class Host(Protocol):
@@ -70,8 +82,18 @@ class Host(Protocol):
 class Controls:
     """One session's. `listening` once its client wants to be told the status."""
 
-    def __init__(self, host: Host, tally: Tally | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        host: Host,
+        tally: Tally | None = None,
+        board: Board | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.listening = False
+        self.editor = ""
+        """The client's name."""
+        self._board = board
+        self._telling: asyncio.TimerHandle | None = None
         self._tally = tally
         self._keeping: set[asyncio.TimerHandle] = set()
         self.journal = Journal()
@@ -143,6 +165,8 @@ class Controls:
 
     def changed(self) -> None:
         """Something may be different: tells the status if it is."""
+        if self._board is not None and self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TOLD_EVERY, self._tell_board, self._board)
         if not self.listening:
             return
         now = self._now()
@@ -161,8 +185,17 @@ class Controls:
         self.listening = False
         for timer in self._keeping:
             timer.cancel()
+        _cancel(self._telling)
+        if self._board is not None:
+            self._board.close()
         _cancel(self._looking)
         _cancel(self._waking)
+
+    def _tell_board(self, board: Board) -> None:
+        self._telling = None
+        why = self._why() or {}
+        standing = _json(self._now()) | {"editor": self.editor, "why": why.get("text"), "setting": why.get("setting")}
+        board.tell(standing | {"requests": self.journal.figures().requests})
 
     def _look_again(self, snapshot: Snapshot, taken: Ghost) -> None:
         """In a while: whether what was taken still stands there."""

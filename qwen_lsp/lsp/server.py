@@ -27,7 +27,7 @@ from qwen_lsp.engine.record import Answer, Record
 from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
-from qwen_lsp.lsp.controls import Controls
+from qwen_lsp.lsp.controls import Board, Controls
 from qwen_lsp.lsp.documents import Documents
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
@@ -62,6 +62,7 @@ class Server(LanguageServer):
         on_settings: Callable[[Settings], None] = lambda _settings: None,
         on_ready: Callable[[], object] = lambda: None,
         tally: Tally | None = None,
+        board: Board | None = None,
     ) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
@@ -70,7 +71,7 @@ class Server(LanguageServer):
         self._on_settings = on_settings
         self._on_ready = on_ready
         self._client = Client()
-        self._controls = Controls(self, tally)
+        self._controls = Controls(self, tally, board)
         self._tally = tally
         self._menu = False
         self._documents = Documents()
@@ -100,7 +101,7 @@ class Server(LanguageServer):
         following = Following(self._documents, self._follower, self._forget)
         self.protocol.plain |= following.handlers()
         self.protocol.begin(self._documents)
-        self._controls.listening = self._client.statuses
+        self._controls.listening, self._controls.editor = self._client.statuses, self._client.name
         if self._client.progress:
             self._follower.on_progress = Indexing(self, self._ask).heard
         following.begin(params)
@@ -357,14 +358,16 @@ def build(  # noqa: PLR0913 - as above
     on_settings: Callable[[Settings], None] = lambda _settings: None,
     on_ready: Callable[[], object] = lambda: None,
     tally: Tally | None = None,
+    board: Board | None = None,
 ) -> Server:
     """A server with its handlers. Needs a running event loop.
 
     `make_engine` is called with the settings and a function that shows notices, anew when settings change that
     matter to it. `follower` is told of the workspace. `on_settings` hears of all settings, `on_ready` that the editor
-    has been greeted. `tally` counts what becomes of suggestions.
+    has been greeted. `tally` counts what becomes of suggestions, `board` hears how the session
+    stands.
     """
-    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready, tally=tally)
+    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready, tally=tally, board=board)
     server.protocol.plain |= {
         types.INITIALIZE: server.initialize,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,

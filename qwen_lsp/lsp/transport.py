@@ -23,7 +23,19 @@ LONGEST = 64 * 1024 * 1024
 _LONGEST_HEADER = 16 * 1024
 _CHUNK = 256 * 1024
 _END = re.compile(rb"\r?\n\r?\n")
+_NAME = b"content-"
+_OURS = re.compile(
+    # Whole lines of ours, then as much as there is of another one, or of the empty one.
+    rb"(?:content-[a-z]+[ \t]*:[^\r\n]*\r?\n)*(?:\r?\n|\r?\Z|content-[^\r\n]*\r?\Z|"
+    + b"|".join(_NAME[:length] + rb"\Z" for length in range(1, len(_NAME)))
+    + rb")",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class Foreign(ConnectionError):
+    """Who has connected speaks another protocol."""
 
 
 class FrameDecoder:
@@ -31,15 +43,23 @@ class FrameDecoder:
 
     The last Content-Length before an empty line counts, whatever stands before it: so headers may come in any
     number, order and case, and after garbage the next whole header is found again.
+
+    With `strict`, for ports that web pages can reach, headers are LSP's own and nothing stands before them: a page
+    can make a browser send an HTTP request whose body is a message, or any number of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self._buffer = bytearray()
         self._wanted: int | None = None
         self._skipping = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The bodies that are complete now, in order."""
+        """The bodies that are complete now, in order.
+
+        Raises:
+            Foreign: `strict`, and it is no LSP; nothing after the last good message is read.
+        """
         self._buffer += data
         bodies = []
         while (body := self._next()) is not None:
@@ -69,6 +89,8 @@ class FrameDecoder:
     def _header(self) -> bool:
         """Takes one header off the buffer, if it is complete."""
         buffer = self._buffer
+        if self._strict and not _OURS.match(buffer[:_LONGEST_HEADER]):
+            raise Foreign
         end = _END.search(buffer)
         if end is None:
             if len(buffer) > _LONGEST_HEADER:
