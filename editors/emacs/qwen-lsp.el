@@ -597,6 +597,18 @@ Objects are property lists, or as lsp-mode has them."
   (interactive)
   (message "qwen-lsp: %s" (qwen-lsp--get (qwen-lsp--execute "qwen.why" (qwen-lsp--document)) "text")))
 
+(defun qwen-lsp-inspect ()
+  "Show what led to the last suggestion: prompt, answer, and what was made of it."
+  (interactive)
+  (let ((text (qwen-lsp--get (qwen-lsp--execute "qwen.inspect") "text")))
+    (with-current-buffer (get-buffer-create "*qwen-lsp inspect*")
+      (let ((inhibit-read-only t))
+        (erase-buffer)
+        (insert text)
+        (goto-char (point-min)))
+      (special-mode)
+      (pop-to-buffer (current-buffer)))))
+
 (defun qwen-lsp-statistics ()
   "Say how much was asked, shown and accepted since the server started."
   (interactive)

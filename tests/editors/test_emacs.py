@@ -299,6 +299,9 @@ async def test_lsp_mode_shows_and_takes_suggestions(home: Home, service: FakeSer
             await terminal.type(C_RETURN)
             await saved(terminal, path)
             assert path.read_bytes().decode() == after
+        await command(terminal, "qwen-lsp-inspect")
+        await terminal.until("# ")
+        await terminal.keys("q")
         await command(terminal, "qwen-lsp-statistics")
         await terminal.until(f"{len(CASES)} accepted")
         await command(terminal, "qwen-lsp-toggle")

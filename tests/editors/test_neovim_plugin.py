@@ -111,7 +111,9 @@ async def test_commands_and_statusline(name, home, service):
         await editor.run("echo getcompletion('Qwen s', 'cmdline') + getcompletion('Qwen toggle f', 'cmdline')")
         await editor.terminal.until("['snooze', 'stats', 'status', 'file']")
         await editor.run("Qwen nonsense")
-        await editor.terminal.until("qwen: `:Qwen` takes log, snooze, stats, status, toggle, why")
+        await editor.terminal.until("qwen: `:Qwen` takes inspect, log, snooze, stats, status, toggle, why")
+        await editor.run("Qwen inspect")
+        await editor.terminal.until("# A suggestion")
         await editor.run("Qwen log")
         await editor.terminal.until("document=opened")
 

@@ -12,6 +12,9 @@ import { StatusItem, type Status } from './status.js'
 
 const OFF: Status = { state: 'off', reason: 'The server is not running.' }
 
+/** The scheme of documents that are shown only. */
+const INSPECTED = 'qwen-lsp'
+
 interface Answer {
   text: string
   setting?: string | null
@@ -23,6 +26,7 @@ class Extension {
   private readonly environment: string
   private readonly settings: string[]
   private status: Status = OFF
+  private inspected = ''
   private server: Executable | undefined
   private session: Session | undefined
   private starting: Promise<void> = Promise.resolve()
@@ -33,6 +37,7 @@ class Extension {
     const actions: Record<string, () => unknown> = {
       menu: () => this.menu(),
       why: () => this.why(),
+      inspect: () => this.inspect(),
       toggle: () => this.execute('qwen.toggle'),
       snooze: () => this.execute('qwen.snooze'),
       statistics: () => this.statistics(),
@@ -46,6 +51,9 @@ class Extension {
       this.log,
       this.item,
       ...Object.entries(actions).map(([name, run]) => commands.registerCommand(`qwen-lsp.${name}`, run)),
+      workspace.registerTextDocumentContentProvider(INSPECTED, {
+        provideTextDocumentContent: () => this.inspected,
+      }),
       workspace.onDidGrantWorkspaceTrust(() => this.restart()),
       workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration(`${SECTION}.path`)) void this.restart()
@@ -115,6 +123,7 @@ class Extension {
       snooze: () => this.execute('qwen.snooze'),
       toggleLanguage: (language) => this.execute('qwen.toggleLanguage', language),
       why: () => this.why(),
+      inspect: () => this.inspect(),
       statistics: () => this.statistics(),
       key: () => this.setKey(),
       log: () => this.log.show(),
@@ -131,6 +140,15 @@ class Extension {
     if (await window.showInformationMessage(`Qwen: ${answer.text}`, ...open)) {
       await commands.executeCommand('workbench.action.openSettings', answer.setting)
     }
+  }
+
+  /** The prompt, the answer and what became of it, as a document that can't be edited. */
+  private async inspect(): Promise<void> {
+    const answer = await this.execute<Answer>('qwen.inspect')
+    if (!answer) return
+    this.inspected = answer.text
+    // A name of its own each time: VS Code keeps what it has shown under a name.
+    await window.showTextDocument(Uri.from({ scheme: INSPECTED, path: 'last request.md', query: `${Date.now()}` }))
   }
 
   private async statistics(): Promise<void> {

@@ -15,6 +15,7 @@ export interface Actions {
   snooze(): unknown
   toggleLanguage(language: string): unknown
   why(): unknown
+  inspect(): unknown
   log(): unknown
   statistics(): unknown
   doctor?: (() => unknown) | undefined
@@ -35,6 +36,7 @@ function* entriesFor(status: Status, document: TextDocument | undefined, actions
     yield { label: '$(cloud-download) Install the server', run: actions.install }
   } else {
     yield { label: '$(question) Why is there no suggestion?', run: actions.why }
+    yield { label: '$(search) Inspect the last request', run: actions.inspect }
     if (status.state === 'paused' || status.state === 'off') {
       yield { label: '$(debug-start) Resume', run: actions.resume }
     } else {

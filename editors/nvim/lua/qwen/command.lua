@@ -65,6 +65,16 @@ local subcommands = {
       end)
     end,
   },
+  inspect = {
+    run = function()
+      execute('qwen.inspect', {}, function(inspected)
+        vim.cmd.tabnew()
+        vim.api.nvim_buf_set_lines(0, 0, -1, false, vim.split(inspected.text, '\n', { plain = true }))
+        vim.bo.buftype, vim.bo.bufhidden, vim.bo.swapfile, vim.bo.modifiable = 'nofile', 'wipe', false, false
+        pcall(vim.treesitter.start, 0, 'markdown')
+      end)
+    end,
+  },
   log = {
     run = function()
       local own = require('qwen').config.settings.logFile or vim.env.QWEN_LSP_LOG_FILE
