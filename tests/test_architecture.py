@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "backend": {"qwen_lsp.core", "qwen_lsp.backend", "httpx", "httpcore", "xllamacpp", "huggingface_hub", "tqdm"},
     "lsp": {"qwen_lsp.core", "qwen_lsp.engine", "qwen_lsp.lsp", "pygls", "lsprotocol", "cattrs", "attrs"},
     "setup": {"qwen_lsp.core", "qwen_lsp.setup"},
+    "doctor": {"qwen_lsp.core", "qwen_lsp.backend", "qwen_lsp.setup", "qwen_lsp.doctor"},
     "cli": {"qwen_lsp", "msgspec"},
 }
 """What a room may import beside the standard library; a prefix allows all below it."""

@@ -484,3 +484,17 @@ async def test_a_used_up_budget_ends_paid_completions_with_one_notice(desk: Desk
     await desk.check("z = █\n", "3", Reason.BUDGET)
     assert len(desk.fake.generations) == 2
     assert desk.notices[-1].text.startswith("the day's budget is used up")
+
+
+async def test_a_slow_service_is_told_of_with_a_hint(desk: Desk) -> None:
+    """Its mean over ten answers, and what may help; the session shows a notice once."""
+    for number in range(10):
+
+        def late(_request: Received) -> Answer:
+            desk.clock.passed += 3
+            return Answer("1")
+
+        await desk.check(f"x{number} = █\n", late, f"x{number} = ⟦1⟧\n")
+    assert [notice.key for notice in desk.notices] == ["slow"]
+    assert desk.notices[0].text.startswith("qwen-coder-turbo takes 3.")
+    assert desk.notices[0].text.endswith("another model or region may be faster")

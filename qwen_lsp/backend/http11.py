@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LINE_END = re.compile(rb"\r?\n")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LONGEST_BLANK = len(b"\r\n\r\n")
 _FIRST_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _NEXT_SIZE = re.compile(rb"\r?\n" + _FIRST_SIZE.pattern)
 
@@ -49,6 +50,8 @@ class ReplyDecoder:
         self.complete = False
         """The whole reply has come."""
         self._unread = b""
+        self._seen = 0
+        """Bytes of a head or of trailers in which no empty line begins."""
         self._left: int | None = 0
         """Bytes that are left of the body or of a chunk; None when it ends with the connection."""
         self._size = _FIRST_SIZE
@@ -80,10 +83,8 @@ class ReplyDecoder:
         while self.head is None:
             if not self._unread.startswith(b"HTTP/1."[: len(self._unread)]):
                 raise NotHttp
-            end = _BLANK_LINE.search(self._unread)
+            end = self._blank_line()
             if end is None:
-                if len(self._unread) > LONGEST_HEAD:
-                    raise NotHttp
                 return False
             head = _head(self._unread[: end.start()])
             self._unread = self._unread[end.end() :]
@@ -138,12 +139,18 @@ class ReplyDecoder:
         return b"".join(parts)
 
     def _end_trailers(self) -> None:
-        end = _BLANK_LINE.search(self._unread)
+        end = self._blank_line()
         if end is not None:
             self._unread = self._unread[end.end() :]
             self.complete = True
-        elif len(self._unread) > LONGEST_HEAD:
+
+    def _blank_line(self) -> re.Match[bytes] | None:
+        """The first empty line, looked for once in each byte, however few come at a time."""
+        end = _BLANK_LINE.search(self._unread, self._seen)
+        self._seen = 0 if end is not None else max(0, len(self._unread) - _LONGEST_BLANK + 1)
+        if end is None and len(self._unread) > LONGEST_HEAD:
             raise NotHttp
+        return end
 
 
 def _head(raw: bytes) -> Head:

@@ -27,6 +27,7 @@ from qwen_lsp.backend.wire import (
     Ask,
     Line,
     Stale,
+    check_plain,
     garbled,
     hung_up,
     is_loopback,
@@ -109,7 +110,13 @@ class HttpxWire:
             request = client.build_request(
                 ask.method, ask.url, headers=dict(ask.headers), content=ask.content, timeout=timeout
             )
-            return _HttpxReply(await client.send(request, stream=True), ask, line)
+            reply = _HttpxReply(await client.send(request, stream=True), ask, line)
+        try:
+            check_plain(ask, reply.headers)
+        except BackendError:
+            await reply.close()
+            raise
+        return reply
 
     def _warm_client(self, tls: bool, loopback: bool) -> httpx.AsyncClient:  # noqa: FBT001 - from `_way`
         for module in _LAZY:
@@ -200,9 +207,6 @@ def _told(error: httpx.HTTPError, ask: Ask, line: Line) -> BackendError | Stale:
             return BackendError(Kind.NETWORK, text)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return unaskable(ask)
-        case httpx.DecodingError():
-            text = f"{where} sent a reply whose compression is broken; check qwen.baseUrl"
-            return BackendError(Kind.PROTOCOL, text)
         case httpx.RemoteProtocolError() if line.heard and not _broke_off(error):
             return garbled(ask)
     return hung_up(ask, line)

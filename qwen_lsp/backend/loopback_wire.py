@@ -19,15 +19,14 @@ from qwen_lsp.backend.wire import (
     CONNECT_TIMEOUT,
     Ask,
     Line,
+    check_plain,
     garbled,
     hung_up,
     is_loopback,
     not_connected,
-    origin,
     silent,
     unaskable,
 )
-from qwen_lsp.core.model import BackendError, Kind
 
 _KEPT = 8
 """Idle connections that are kept for one address."""
@@ -120,9 +119,7 @@ class _LoopbackReply:
             self._first = await self._read()
             head = self._decoder.head
         self.status, self.headers = head.status, head.headers
-        if head.headers.get("content-encoding", "identity").lower() != "identity":
-            where = origin(self._ask.url)
-            raise BackendError(Kind.PROTOCOL, f"{where} compresses what was asked for plain; check qwen.baseUrl")
+        check_plain(self._ask, self.headers)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         part = self._first

@@ -109,6 +109,17 @@ def garbled(ask: Ask) -> BackendError:
     return BackendError(Kind.PROTOCOL, f"{origin(ask.url)} does not speak proper HTTP/1.1; check qwen.baseUrl")
 
 
+def check_plain(ask: Ask, headers: Mapping[str, str]) -> None:
+    """Compression is never asked for; what is compressed all the same might be a few bytes that become gigabytes.
+
+    Raises:
+        BackendError: kind PROTOCOL: it is compressed.
+    """
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        where = origin(ask.url)
+        raise BackendError(Kind.PROTOCOL, f"{where} compresses what was asked for plain; check qwen.baseUrl")
+
+
 def unaskable(ask: Ask) -> BackendError:
     """No request can be made for such an address."""
     return BackendError(Kind.CONFIG, f"{origin(ask.url)} can't be asked; check qwen.baseUrl")

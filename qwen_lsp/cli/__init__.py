@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from qwen_lsp import __version__
-from qwen_lsp.cli import complete, eval_, model, schema, serve, setup, stats, try_, why
+from qwen_lsp.cli import complete, doctor, eval_, model, schema, serve, setup, stats, try_, why
 
-COMMANDS = (serve, setup, try_, complete, why, stats, eval_, model, schema)
+COMMANDS = (serve, setup, doctor, try_, complete, why, stats, eval_, model, schema)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -20,6 +20,9 @@ SHORTEST_REST = 0.03
 """Seconds: keys do not come faster (a key held down repeats 30 times a second), so a shorter rest joins nothing."""
 PATIENCE = 0.75
 """Seconds after which one request is let through although the keys keep coming."""
+TEN = 10
+SLOW = 2.0
+"""Seconds until the first text beyond which a service is called slow: a person has typed on long before."""
 FLOW = 0.25
 """Seconds: with shorter gaps the next key is likely to come before an answer that is still being written."""
 
@@ -31,6 +34,7 @@ class Rhythm:
     _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     _last_key: float | None = None
     _latency: float | None = None
+    _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=TEN))
     _unasked_since: float | None = None
 
     def key(self, now: float) -> None:
@@ -41,11 +45,18 @@ class Rhythm:
 
     def answered(self, latency: float) -> None:
         """A generation had its first text after this long."""
+        self._latencies.append(latency)
         self._latency = latency if self._latency is None else 0.7 * self._latency + 0.3 * latency
 
     def asked(self) -> None:
         """A request has gone out."""
         self._unasked_since = None
+
+    @property
+    def slow(self) -> float | None:
+        """The mean of the last ten latencies, if it is more than anyone waits for; None as long as there are fewer."""
+        mean = sum(self._latencies) / TEN if len(self._latencies) == TEN else 0.0
+        return mean if mean > SLOW else None
 
     @property
     def latency(self) -> float | None:

@@ -273,6 +273,8 @@ class Engine:
             return
         if flight.first_text is not None and not flight.background:
             self._rhythm.answered(flight.first_text - flight.started)
+            if (seconds := self._rhythm.slow) is not None:
+                self._on_notice(Notice("slow", "info", _slow(flight.service, seconds)))
         if not flight.abandoned:
             self._reuse.put(flight.place, _kept(flight, flight.polished.text))
         elif flight.shown:
@@ -328,6 +330,12 @@ class Engine:
         if not (deleting or request.snapshot.lines[request.line][: request.column].strip()):
             return 0.0  # a new line: the thought before it is complete
         return self._rhythm.rest(self._clock(), deleting=deleting)
+
+
+def _slow(service: Service, seconds: float) -> str:
+    """What a person is told once of a service that takes so long on average, and what may help."""
+    hint = "a smaller one (qwen2.5-coder-0.5b) or qwen.promptTokens" if service.is_local else "another model or region"
+    return f"{service.model} takes {seconds:.1f} s to begin, on average; {hint} may be faster"
 
 
 def _log(record: Record, outcome: Outcome) -> None:

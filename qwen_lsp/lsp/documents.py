@@ -128,7 +128,8 @@ class Documents(Workspace):
         item = object_of(params, "textDocument")
         uri, source = string_of(item, "uri"), string_of(item, "text")
         language = item.get("languageId")
-        document = Document(uri, source, _version(item), language if isinstance(language, str) else "", self.encoding)
+        language = _storable(language) if isinstance(language, str) else ""
+        document = Document(uri, source, _version(item), language, self.encoding)
         self._text_documents[unquote(uri)] = document
         return document
 

@@ -83,3 +83,16 @@ def test_the_rest_is_never_negative_nor_long(keys: list[float], deleting: bool, 
         rhythm.key(key)
     rhythm.answered(latency)
     assert 0 <= rhythm.rest(keys[-1] if keys else 0.0, deleting=deleting) <= LONGEST_REST
+
+
+def test_a_service_is_called_slow_after_ten_slow_answers() -> None:
+    """By their mean: one that hangs now and then is not slow."""
+    rhythm = Rhythm()
+    for _ in range(9):
+        rhythm.answered(3.0)
+    assert rhythm.slow is None
+    rhythm.answered(3.0)
+    assert rhythm.slow == pytest.approx(3.0)
+    for _ in range(5):
+        rhythm.answered(0.3)
+    assert rhythm.slow is None
