@@ -125,9 +125,8 @@ async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) 
 async def _dashscope(settings: Settings, env: Mapping[str, str], effects: Effects) -> Service:
     key = await find_key((DASHSCOPE_KEY, OWN_KEY), env, settings.api_key_command, effects.key_command)
     if key is None:
-        raise BackendError(
-            Kind.AUTH, f"no DashScope key: set {DASHSCOPE_KEY}, or qwen.apiKeyCommand to a command that prints it"
-        )
+        # Short: Neovim asks for Enter at a message that does not fit into a line.
+        raise BackendError(Kind.AUTH, f"no DashScope key: set {DASHSCOPE_KEY} or qwen.apiKeyCommand")
     named = None if settings.region == "auto" else settings.region
     if settings.base_url.strip():
         base_url = _dashscope_url(settings.base_url)

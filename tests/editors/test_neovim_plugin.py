@@ -218,7 +218,7 @@ async def test_the_embedded_model(name, home, model_05b):
     home.configure(f'provider = "local"\nmodel = "{model_05b}"\n')
     async with neovim(name, home) as editor:
         path = await editor.edit("sub.py", SUM + "\n\ndef subtract(a, b):\n")
-        await editor.insert("Go", "    return ")
+        await editor.insert("Go", "return ")
         await home.until_logged("outcome=shown")
         await editor.terminal.until("return a - b")
         await editor.terminal.keys("Tab")
