@@ -82,6 +82,9 @@ class Follower:
     def use(self, *, snippets: bool) -> None:
         self.told.append(("use", snippets))
 
+    def exclude(self, patterns: Iterable[str]) -> None:
+        self.excluded = list(patterns)
+
     def opened(self, snapshot: Snapshot, *, within: str = "") -> None:
         self.told.append(("opened", snapshot.uri, within))
 

@@ -232,3 +232,11 @@ async def test_the_menu_is_silent_where_it_is_not_wanted(desk):
     desk.begin()
     assert await desk.ask(MENU, at(0, 4)) is None
     assert desk.engines == []
+
+
+async def test_what_a_person_excludes_is_told_on_at_each_change(desk):
+    """Before anything is completed, and whenever the settings change."""
+    desk.begin(initializationOptions={"exclude": ["*.sql"]})
+    assert desk.follower.excluded == ["*.sql"]
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"exclude": ["internal/"]}}})
+    assert desk.follower.excluded == ["internal/"]

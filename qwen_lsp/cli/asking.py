@@ -82,10 +82,10 @@ async def engine_for(
 
 
 @asynccontextmanager
-async def workspace_of(snapshot: Snapshot, *, snippets: bool) -> AsyncIterator[Workspace | None]:
+async def workspace_of(snapshot: Snapshot, settings: Settings) -> AsyncIterator[Workspace | None]:
     """The repository that a file lies in; None for what is no file. Without one, the current directory or the file's.
 
-    For `snippets` it is read, as far as `PATIENCE` allows; its rules for what is never sent hold in any case.
+    Where snippets are wanted it is read, as far as `PATIENCE` allows; its rules for what is never sent always hold.
     """
     import asyncio
 
@@ -97,11 +97,12 @@ async def workspace_of(snapshot: Snapshot, *, snippets: bool) -> AsyncIterator[W
         return
     path, here = Path(path_of(snapshot.uri)), Path.cwd()
     usual = here if path.is_relative_to(here) else path.parent
-    workspace = Workspace(snippets=snippets)
+    workspace = Workspace(snippets=settings.snippets)
+    workspace.exclude(settings.exclude)
     try:
         workspace.folders([str(next((up for up in path.parents if (up / ".git").exists()), usual))])
         workspace.opened(snapshot)
-        if snippets:
+        if settings.snippets:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await workspace.ready()

@@ -68,7 +68,7 @@ async def _ask(request: Request, settings: Settings) -> Answer:
     from qwen_lsp.cli.asking import engine_for, workspace_of
 
     async with AsyncExitStack() as stack:
-        sources = await stack.enter_async_context(workspace_of(request.snapshot, snippets=settings.snippets))
+        sources = await stack.enter_async_context(workspace_of(request.snapshot, settings))
         engine, _ = await stack.enter_async_context(engine_for(settings, os.environ, sources))
         return await engine.complete(request)
 

@@ -114,12 +114,13 @@ async def _opened(
     from qwen_lsp.core.prices import price
     from qwen_lsp.evaluation.run import Pipeline
 
-    workspaces: dict[bool, Workspace] = {}
+    workspaces: dict[tuple[bool, tuple[str, ...]], Workspace] = {}
     found = []
     for each in settings:
-        if each.snippets not in workspaces:
-            workspaces[each.snippets] = stack.enter_context(closing(_workspace(root, snippets=each.snippets)))
-        workspace = workspaces[each.snippets]
+        seen = (each.snippets, tuple(each.exclude))
+        if seen not in workspaces:
+            workspaces[seen] = stack.enter_context(closing(_workspace(root, each)))
+        workspace = workspaces[seen]
         engine, backend = await stack.enter_async_context(engine_for(each, os.environ, workspace, notices.append))
         service = await backend.service()
         found.append(Opened(each, service, workspace, Pipeline(engine, price(service), workspace)))
@@ -137,11 +138,12 @@ async def _read(workspace: Workspace) -> None:
     progress.close()
 
 
-def _workspace(root: Path, *, snippets: bool) -> Workspace:
+def _workspace(root: Path, settings: Settings) -> Workspace:
     """What an editor would have open: the repository that the files lie in, or else their folder."""
     from qwen_lsp.workspace.workspace import Workspace
 
-    workspace = Workspace(snippets=snippets)
+    workspace = Workspace(snippets=settings.snippets)
+    workspace.exclude(settings.exclude)
     workspace.folders([str(next((up for up in (root, *root.parents) if (up / ".git").exists()), root))])
     return workspace
 

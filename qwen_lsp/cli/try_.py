@@ -147,7 +147,7 @@ async def _show(request: Request, settings: Settings) -> int:
     from qwen_lsp.core.model import Ghost
 
     async with AsyncExitStack() as stack:
-        sources = await stack.enter_async_context(workspace_of(request.snapshot, snippets=settings.snippets))
+        sources = await stack.enter_async_context(workspace_of(request.snapshot, settings))
         engine, backend = await stack.enter_async_context(engine_for(settings, os.environ, sources))
         if sys.stderr.isatty():
             print("Waking the model …", end="\r", file=sys.stderr)

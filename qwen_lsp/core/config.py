@@ -146,6 +146,13 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         bool,
         _described("Send nothing to another machine, whatever the other settings say; `auto` then looks here only."),
     ] = False
+    exclude: Annotated[
+        list[str],
+        _described(
+            "Files that are never sent, as the current one or as a passage: patterns as in `.gitignore`, from the "
+            'workspace folder on, e.g. `["internal/**", "*.sql"]`.'
+        ),
+    ] = msgspec.field(default_factory=list)
     fallback: Annotated[
         list[Literal["dashscope", "openai", "local"]],
         _described("Who answers, in this order, while the provider fails. Only who is named: nobody paid by surprise."),

@@ -7,7 +7,7 @@ with `Malformed` and told to nobody. Decides nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from qwen_lsp.core.model import Request, Snapshot
@@ -30,6 +30,9 @@ class Follower(Protocol):
 
     def use(self, *, snippets: bool) -> None:
         """Whether passages of other files are wanted."""
+
+    def exclude(self, patterns: Sequence[str]) -> None:
+        """Files that these patterns fit are never given, nor completed in."""
 
     def opened(self, snapshot: Snapshot, *, within: str = "") -> None:
         """A document was opened, perhaps a cell of the notebook `within`."""

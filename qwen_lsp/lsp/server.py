@@ -298,6 +298,7 @@ class Server(LanguageServer):
             self._engine.use(self._settings)
         for problem in self._layers.news():
             self._show("warning", problem)
+        self._follower.exclude(self._settings.exclude)
         if self._greeted:
             self._follow(snippets=self._settings.snippets)
             self._controls.changed()

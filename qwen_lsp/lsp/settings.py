@@ -20,7 +20,7 @@ _ORDER = ("initializationOptions", "workspace/configuration", "workspace/didChan
 _OWN = frozenset(option.path.partition(".")[0] for option in config.options())
 # What editors' own plug-ins keep in the same section and send along; the first is every VS Code client's.
 _PLUGIN = frozenset({"trace", "command"})
-_EDGE_ONLY = {"log_level", "log_file", "completion_fallback"}
+_EDGE_ONLY = {"log_level", "log_file", "completion_fallback", "exclude"}
 _GATES = {"enabled", "disabled_languages", "disable_in", "debounce", "prefetch", "budget"}
 MOST_TOLD = 5
 """Wrong settings told one by one; the rest is one line. A wrong file must not bury the editor in messages."""

@@ -13,11 +13,12 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+EXCLUDED = "qwen.exclude"
 QWEN, PLAIN, GIT, EXCLUDE, EVERYWHERE = ".qwenignore", ".ignore", ".gitignore", ".git/info/exclude", "core.excludesFile"
 NAMES = frozenset({QWEN, PLAIN, GIT})
 """The files that hold rules, by name."""
@@ -87,6 +88,7 @@ class Rules:
     def __init__(self, clock: Callable[[], float] = time.monotonic, env: Mapping[str, str] = os.environ) -> None:
         self._clock = clock
         self._everywhere = _everywhere(env)
+        self._excluded: tuple[_Pattern, ...] = ()
         self._directories: dict[tuple[str, str], _Directory] = {}
         self._looked: dict[tuple[str, str], float] = {}
         self._tops: dict[str, tuple[float, str]] = {}
@@ -100,15 +102,31 @@ class Rules:
         """
         if "\n" in path or "\r" in path:
             return "odd name"  # no pattern could be trusted with it
+        if self._excluded and self._is_excluded(path.removeprefix(folder).lstrip("/"), directory=directory):
+            return EXCLUDED
         at, _, _ = path.rpartition("/")
         top = self._top(folder or at) or folder
         here = self._directory(at, top)
         return here.ignored or here.verdict(path, directory=directory)
 
+    def exclude(self, patterns: Iterable[str]) -> None:
+        """Patterns of the person's own settings (`qwen.exclude`): they have the first word, from the folder on."""
+        self._excluded = tuple(_patterns([line for pattern in patterns for line in pattern.splitlines()]))[::-1]
+
     def forget(self) -> None:
         """A rule file may have changed: what is asked next is looked up anew."""
         self._looked.clear()
         self._tops.clear()
+
+    def _is_excluded(self, path: str, *, directory: bool) -> bool:
+        """Whether the person's own patterns fit a path below its folder, or a directory on the way to it."""
+        ends = [at for at, letter in enumerate(path) if letter == "/"]
+        steps = [*((path[:end], True) for end in ends), (path, directory)]
+        return any(self._verdict(step, directory=is_directory) for step, is_directory in steps)
+
+    def _verdict(self, path: str, *, directory: bool) -> bool:
+        fitting = (pattern.ignores for pattern in self._excluded if pattern.fits(path, directory=directory))
+        return next(fitting, False)
 
     def _top(self, at: str) -> str:
         """The directory of the repository that holds a directory; empty if none does."""

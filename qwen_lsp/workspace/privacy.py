@@ -32,6 +32,11 @@ class Privacy:
         self._folders = tuple(folders)
         self.forget()
 
+    def exclude(self, patterns: Sequence[str]) -> None:
+        """Files that these patterns fit are refused (`qwen.exclude`)."""
+        self._rules.exclude(patterns)
+        self.forget()
+
     def forget(self) -> None:
         """An ignore file may have changed."""
         self._rules.forget()

@@ -107,6 +107,10 @@ class Workspace:
         for scope, path in self._desk.all_places():
             self._moved(scope, path)
 
+    def exclude(self, patterns: Sequence[str]) -> None:
+        """Files that these patterns fit are never given, nor completed in (`qwen.exclude`)."""
+        self._privacy.exclude(patterns)
+
     def opened(self, snapshot: Snapshot, *, within: str = "") -> None:
         """A document was opened. One that is a part of another (`within`, a notebook) is refused when that is.
 

@@ -49,6 +49,7 @@ FORBIDDEN = {
     "excluded.py": "no_exclude",
     "ignored.py": "no_ignore",
     "mine/a.py": "no_qwen",
+    "by_setting/a.py": "no_setting",
 }
 NOT_READ = {
     ".hidden/a.py": "no_hidden",
@@ -131,7 +132,13 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
         await client.initialize(
             workspaceFolders=[{"uri": folder.as_uri(), "name": "project"}],
             capabilities={"notebookDocument": {"synchronization": {}}, "textDocument": {"inlineCompletion": {}}},
-            initializationOptions={"provider": "openai", "baseUrl": service.openai, "debounce": 0, "candidates": 1},
+            initializationOptions={
+                "provider": "openai",
+                "baseUrl": service.openai,
+                "debounce": 0,
+                "candidates": 1,
+                "exclude": ["by_setting/"],
+            },
         )
         made = Session(client, service, folder)
         await made.indexed()

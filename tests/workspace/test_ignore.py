@@ -196,3 +196,34 @@ def test_a_person_s_own_excludes_hold_in_every_repository(tmp_path: Path, files,
     (tmp_path / "repo" / ".git").mkdir(parents=True)
     rules = Rules(env={"HOME": str(tmp_path)})
     assert rules.ignored_by(str(tmp_path / "repo" / name), str(tmp_path / "repo")) == rule
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("*.sql", "deep/er/a.sql", True),
+        ("internal/**", "internal/x/a.py", True),
+        ("internal/", "internal/x/a.py", True),
+        ("internal/**", "src/internal/a.py", False),
+        ("/a.py", "src/a.py", False),
+        ("src", "src/a.py", True),
+        ("# a.py", "a.py", False),
+    ],
+)
+def test_a_person_s_own_patterns_have_the_first_word(tmp_path: Path, pattern, path, fits) -> None:
+    """As in an ignore file at the top of the workspace folder; what the repository says is no exception to them."""
+    tree(tmp_path, {".gitignore": "!a.sql\n!internal/\n", ".git/HEAD": ""})
+    rules = Rules(env={})
+    rules.exclude([pattern])
+    assert ignored(tmp_path, path, rules) == ("qwen.exclude" if fits else "")
+
+
+def test_the_last_pattern_that_fits_decides(tmp_path: Path) -> None:
+    """So that exceptions can be made; but for what lies in an excluded directory."""
+    rules = Rules(env={})
+    rules.exclude(["*.py", "!keep.py", "out/"])
+    assert ignored(tmp_path, "a.py", rules) == "qwen.exclude"
+    assert ignored(tmp_path, "keep.py", rules) == ""
+    assert ignored(tmp_path, "out/keep.py", rules) == "qwen.exclude"
+    rules.exclude([])
+    assert ignored(tmp_path, "a.py", rules) == ""
