@@ -39,6 +39,7 @@ def register(commands: Commands) -> None:
         "--tcp", metavar="HOST:PORT", help="listen there instead, for debugging; without HOST on this machine only"
     )
     parser.add_argument("--log-level", choices=_LEVELS, help="wins over the setting `logLevel`")
+    parser.add_argument("--log-file", metavar="FILE", help="write the log there too, unless `logFile` is set")
     parser.set_defaults(run=run)
 
 
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
 
     _log_to_stderr(options.log_level or "info")
     layer, problems = base_layer(os.environ)
+    if options.log_file:
+        layer = {"log_file": options.log_file} | layer
     if options.tcp is not None:
         return _serve_tcp(options.tcp, lambda: _layers(layer, problems), options.log_level)
     return _serve_stdio(_layers(layer, problems), options.log_level)

@@ -182,3 +182,33 @@ def test_a_wrong_address_is_one_line_that_says_what_to_do(address, status):
     lines = ran.stderr.decode().splitlines()
     assert len(lines) == 1
     assert "--tcp" in lines[0]
+
+
+@pytest.mark.parametrize("how", ["option", "setting"])
+async def test_the_log_goes_to_a_file_too(service, tmp_path, how):
+    """Of its owner alone; the setting wins over the option, and a file that can't be written is one line."""
+    log = tmp_path / "own.log"
+    arguments = ("--log-file", str(log)) if how == "option" else ("--log-file", str(tmp_path / "other.log"))
+    options = {"logFile": str(log)} if how == "setting" else {}
+    service.script("1")
+    async with RawClient.started(*arguments, env={"HOME": str(tmp_path), "NO_PROXY": "*"}) as client:
+        await client.initialize(initializationOptions={"provider": "openai", "baseUrl": service.openai} | options)
+        client.open(URI, "canary = \n")
+        await client.ask(INLINE, QUESTION | {"position": {"line": 0, "character": 9}})
+        await client.ask("shutdown")
+        client.notify("exit")
+        await client.exited()
+    said = log.read_text()
+    assert "outcome=shown" in said
+    assert "canary" not in said
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "other.log").exists() or "outcome=" not in (tmp_path / "other.log").read_text()
+
+
+async def test_a_log_file_that_can_t_be_written_is_one_line(service, tmp_path):
+    """The session goes on without it."""
+    async with RawClient.started("--log-file", str(tmp_path), env={"HOME": str(tmp_path), "NO_PROXY": "*"}) as client:
+        await client.initialize(initializationOptions={"provider": "openai", "baseUrl": service.openai})
+        client.open(URI, "x = \n")
+        assert (await client.ask(INLINE, QUESTION))["result"]["items"]
+        assert b"qwen.logFile: can't be written (Is a directory)" in client.stderr
