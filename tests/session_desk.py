@@ -36,6 +36,8 @@ class Engine:
         self.says: Callable[[Request], Outcome] = lambda request: ghost(request, "hello()")
         self.others: tuple[Ghost, ...] = ()
         self.is_well = Health(latency=0.2)
+        self.on_starting: Callable[[], None] = lambda: None
+        self.on_started: Callable[[], None] = lambda: None
 
     async def complete(self, request: Request) -> Answer:
         self.requests.append(request)

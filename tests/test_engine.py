@@ -17,7 +17,7 @@ import pytest
 
 from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Notice, Reason, Skip, Trigger
+from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Reason, Service, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
 from qwen_lsp.engine.ports import Sources
 from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Received, Scripted, failing
@@ -498,3 +498,25 @@ async def test_a_slow_service_is_told_of_with_a_hint(desk: Desk) -> None:
     assert [notice.key for notice in desk.notices] == ["slow"]
     assert desk.notices[0].text.startswith("qwen-coder-turbo takes 3.")
     assert desk.notices[0].text.endswith("another model or region may be faster")
+
+
+async def test_who_takes_long_to_start_is_told_of(tmp_path: Path) -> None:
+    """From a moment on that a person would notice; and that it is over, also when it has failed."""
+    heard: list[str] = []
+
+    class Slow:
+        async def service(self) -> Service:
+            await asyncio.sleep(0.05)
+            raise BackendError(Kind.MODEL, "it is broken")
+
+        async def close(self, *, linger: bool = False) -> None:
+            pass
+
+    for patience, expected in ((0.01, ["starting", "started"]), (1.0, ["started"])):
+        heard.clear()
+        engine = Engine(Slow(), Settings())  # type: ignore[arg-type]
+        engine.starting_after = patience
+        engine.on_starting, engine.on_started = lambda: heard.append("starting"), lambda: heard.append("started")
+        await engine.complete(at("x = █\n"))
+        assert heard == expected
+        await engine.close()

@@ -240,3 +240,28 @@ async def test_what_a_person_excludes_is_told_on_at_each_change(desk):
     assert desk.follower.excluded == ["*.sql"]
     desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"exclude": ["internal/"]}}})
     assert desk.follower.excluded == ["internal/"]
+
+
+async def test_an_editor_that_shows_progress_sees_that_a_model_is_started(desk):
+    """From when it takes a while until it is over; what was begun is ended."""
+    desk.begin(capabilities={"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}})
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.on_starting()
+    await asyncio.sleep(0)
+    (create,) = (message for message in desk.sent if message.get("method") == "window/workDoneProgress/create")
+    desk.take(id=create["id"], result=None)
+    desk.engine.on_starting()  # a second request that waits for the same
+    await asyncio.sleep(0.01)
+    desk.engine.on_started()
+    await asyncio.sleep(0.01)
+    kinds = [message["params"]["value"]["kind"] for message in desk.sent if message.get("method") == "$/progress"]
+    assert kinds == ["begin", "end"]
+
+
+async def test_an_editor_without_progress_is_told_nothing_of_it(desk):
+    """Nor asked."""
+    desk.begin()
+    await desk.ask(INLINE, at(0, 4))
+    desk.engine.on_starting()
+    desk.engine.on_started()
+    assert [message["method"] for message in desk.sent if "method" in message] == []

@@ -48,6 +48,8 @@ PASSING = 3
 """Failures in a row after which a broken connection is no accident."""
 HITS = 16
 """Answers asked ahead of which it is remembered that they have been counted as wanted."""
+STARTING_AFTER = 0.7
+"""Seconds after which it is told that whoever completes is still being started."""
 PREFETCH_AFTER = 0.05
 """Seconds that a suggestion is shown before the state after accepting it is asked for."""
 
@@ -67,6 +69,11 @@ class Engine:
         used: Callable[[Service, BudgetSettings], float] = lambda _service, _budget: 0.0,
     ) -> None:
         self._used = used
+        self.starting_after = STARTING_AFTER
+        self.on_starting: Callable[[], None] = lambda: None
+        """Called when whoever completes has to be started, and that takes so long that a person would wonder."""
+        self.on_started: Callable[[], None] = lambda: None
+        """Called when that is over, whatever came of it."""
         self._backend = backend
         self._settings = settings
         self._clock = clock
@@ -171,7 +178,7 @@ class Engine:
             self._scheduler.supersede(uri)
             return skip
         try:
-            service = record.service = self._service = await self._backend.service()
+            service = record.service = self._service = await self._found()
         except BackendError as error:
             self._trouble = error
             record.stage("provider", error.kind.value)
@@ -187,6 +194,17 @@ class Engine:
         record.shape, record.window = question.shape, question.here.window
         record.stage("context", f"{len(record.window.prefix)}+{len(record.window.suffix)} characters")
         return question
+
+    async def _found(self) -> Service:
+        """Who completes; the first time it may have to be started."""
+        if self._service is not None:
+            return await self._backend.service()
+        told = asyncio.get_running_loop().call_later(self.starting_after, self.on_starting)
+        try:
+            return await self._backend.service()
+        finally:
+            told.cancel()
+            self.on_started()
 
     def _over_budget(self, service: Service) -> Skip | None:
         """Refuses a paid service once the day's budget is used, and tells a person before it is."""

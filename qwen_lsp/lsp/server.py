@@ -35,6 +35,7 @@ from qwen_lsp.lsp.indexing import Indexing, watch_files
 from qwen_lsp.lsp.protocol import INVALID_REQUEST, Protocol, Refused, fault
 from qwen_lsp.lsp.questions import Question, typed_through
 from qwen_lsp.lsp.settings import COMMAND, SECTION, Layers, needs_new_engine
+from qwen_lsp.lsp.starting import Starting
 
 if TYPE_CHECKING:
     from qwen_lsp.engine.engine import Engine
@@ -80,6 +81,7 @@ class Server(LanguageServer):
         self._greeted = False
         self._chosen: dict[str, Any] = {}
         """Settings that commands of this session have chosen."""
+        self._starting: Starting | None = None
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
@@ -104,6 +106,7 @@ class Server(LanguageServer):
         self._controls.listening, self._controls.editor = self._client.statuses, self._client.name
         if self._client.progress:
             self._follower.on_progress = Indexing(self, self._ask).heard
+            self._starting = Starting(self, self._ask)
         following.begin(params)
         self._apply()
         return result
@@ -252,6 +255,8 @@ class Server(LanguageServer):
         try:
             if self._engine is None:
                 self._engine = self._make_engine(self._settings, self._notify)
+                if self._starting is not None:
+                    self._engine.on_starting, self._engine.on_started = self._starting.begins, self._starting.ends
             return await self._engine.complete(request)
         except Exception as error:  # noqa: BLE001 - VS Code pops up a message for every error reply
             logger.error("completing failed: %s", fault(error))  # noqa: TRY400 - the message may quote code
