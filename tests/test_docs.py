@@ -68,3 +68,24 @@ def test_the_schema_is_json_that_editors_take() -> None:
     """The schema is one JSON object with a type for every setting."""
     schema = json.loads(json.dumps(config.json_schema()))
     assert all({"type", "anyOf", "enum", "allOf", "$ref"} & set(entry) for entry in schema["properties"].values())
+
+
+@pytest.mark.parametrize("editor", ["nvim", "vscode", "helix", "emacs", "others"])
+def test_an_editor_s_section_is_short(editor: str) -> None:
+    """It is read by someone who wants to type; its commands are run word for word by its test in tests/editors."""
+    assert 0 < len(between(editor).splitlines()) <= 15
+
+
+def test_pictures_are_there() -> None:
+    """What the README shows is in the repository."""
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / picture).is_file()
+
+
+def test_every_command_is_in_the_table() -> None:
+    """With a word about what it does."""
+    from qwen_lsp.cli import parser
+
+    (commands,) = (action for action in parser()._actions if action.choices and "serve" in action.choices)
+    for command in commands.choices:
+        assert f"| `qwen-lsp {command}" in README
