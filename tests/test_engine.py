@@ -520,3 +520,19 @@ async def test_who_takes_long_to_start_is_told_of(tmp_path: Path) -> None:
         await engine.complete(at("x = █\n"))
         assert heard == expected
         await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "model", "names"),
+    [
+        ("def f():\n    █\n    return y\n", "return y\n", "repeats what follows"),
+        ("f(█)\n", ")", "only what already closes the line"),
+        ("x = █\n", "```\n", "fence"),
+    ],
+)
+async def test_what_left_nothing_of_an_answer_is_named(desk: Desk, before: str, model: str, names: str) -> None:
+    """The model did write something: a person who asks why sees which rule or filter took it."""
+    desk.fake.script(model)
+    outcome = await desk.outcome(before)
+    assert isinstance(outcome, Skip)
+    assert (outcome.reason, outcome.detail) == (Reason.FILTERED, names)

@@ -250,7 +250,7 @@ class Engine:
             self._hit(landing.flight.place)
         source = "flight" if landing.adopted else "model"
         record.stage("place", source)
-        return question.ghost(landing.rest, source)
+        return _named(question.ghost(landing.rest, source), landing.flight)
 
     def _known(self, question: Question, record: Record) -> Outcome | None:
         """What is left of an older answer that still fits."""
@@ -348,6 +348,14 @@ class Engine:
         if not (deleting or request.snapshot.lines[request.line][: request.column].strip()):
             return 0.0  # a new line: the thought before it is complete
         return self._rhythm.rest(self._clock(), deleting=deleting)
+
+
+def _named(outcome: Outcome, flight: Flight) -> Outcome:
+    """Silence about what a model did write, with the names of the rules and filters that left nothing of it."""
+    if isinstance(outcome, Ghost) or not flight.settled or not flight.raw.strip():
+        return outcome
+    names = [name for name in (flight.rule, *flight.filters) if name]
+    return Skip(Reason.FILTERED, ", ".join(names) or outcome.detail)
 
 
 def _slow(service: Service, seconds: float) -> str:
