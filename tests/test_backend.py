@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from qwen_lsp.backend.backend import RETRY_PAUSE, ModelBackend
+from qwen_lsp.backend.learned import Learned, LearnedStore
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Secret
+from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Route, Secret
 from tests.fake_dashscope import FAILURES, Answer, FakeService
 
 KEY = "sk-canary-4711"
@@ -290,3 +291,13 @@ async def test_the_timeout_is_the_settings(desk, fake):
     error = await failure_of(text_of(backend.generate(await backend.service(), PROMPT)))
 
     assert (error.kind, "0.15 s" in error.message) == (Kind.TIMEOUT, True)
+
+
+async def test_what_the_doctor_has_learned_of_an_endpoint_decides_the_route(desk, tmp_path, fake):
+    """Where FIM was seen to fail and partial mode to work; a route that a person has chosen is believed."""
+    settings = {"provider": "openai", "base_url": fake.openai, "model": "qwen2.5-coder-7b-instruct"}
+    service = await desk.backend(**settings).service()
+    assert service.route is Route.FIM
+    LearnedStore(tmp_path / "state" / "learned.json").keep(service, Learned(fim=False, partial=True))
+    assert (await desk.backend(**settings).service()).route is Route.PARTIAL
+    assert (await desk.backend(**settings, route="fim").service()).route is Route.FIM

@@ -18,6 +18,7 @@ from qwen_lsp.backend import weights
 from qwen_lsp.backend.exchange import Exchange
 from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.keys import run_key_command
+from qwen_lsp.backend.learned import LearnedStore, rerouted
 from qwen_lsp.backend.nearby import PORTS
 from qwen_lsp.backend.regions import Regions
 from qwen_lsp.backend.resolve import Effects, Place, resolve
@@ -60,6 +61,7 @@ class ModelBackend:
         self._env = env
         self._http = Http(local_only=settings.local_only)
         self._regions = Regions(state_dir / "regions.json")
+        self._learned = LearnedStore(state_dir / "learned.json")
         self._clock = clock
         self._make_engine = make_engine or partial(_local_engine, settings.local, state_dir, on_notice)
         self._engine: Engine | None = None
@@ -126,6 +128,8 @@ class ModelBackend:
 
     async def _resolve(self) -> Service:
         service = await resolve(self._settings, self._env, self._effects)
+        if self._settings.route == "auto":
+            service = rerouted(service, self._learned.recall(service))
         await self._http.warm(service.base_url)
         return service
 

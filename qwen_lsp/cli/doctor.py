@@ -165,7 +165,7 @@ async def _case(settings: Settings, configuration: Configuration, *, offline: bo
     from qwen_lsp.backend.regions import Regions
     from qwen_lsp.backend.resolve import Effects
     from qwen_lsp.cli.paths import cache_dir, state_dir
-    from qwen_lsp.cli.setup import _machine
+    from qwen_lsp.cli.setup import machine
     from qwen_lsp.doctor.asking import Asker
     from qwen_lsp.doctor.case import Case
 
@@ -182,7 +182,7 @@ async def _case(settings: Settings, configuration: Configuration, *, offline: bo
     )
     asker = Asker(http, settings.timeout / 1000)
     try:
-        yield Case(settings, configuration, env, cache_dir(env), effects, asker, _machine, offline=offline)
+        yield Case(settings, configuration, env, cache_dir(env), effects, asker, machine, offline=offline)
     finally:
         await http.close()
         for engine in engines:

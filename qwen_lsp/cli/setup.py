@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from qwen_lsp.setup.plan import Unusable
 
     try:
-        plan = PLANS[options.editor](_machine(options.editor), disk.read)
+        plan = PLANS[options.editor](machine(options.editor), disk.read)
         if options.json:
             return _for_programs(options, plan)
         if not options.write:
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
         return 1
 
 
-def _machine(editor: str) -> Machine:
+def machine(editor: str) -> Machine:
+    """What a set-up depends on, as it is on this machine."""
     import shutil
     from pathlib import Path
 

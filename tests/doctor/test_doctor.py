@@ -9,6 +9,7 @@ import pytest
 
 from qwen_lsp.doctor.examine import CHECKS
 from qwen_lsp.doctor.findings import Status
+from qwen_lsp.doctor.questions import Heard, stopped
 from tests.doctor.patients import KEY, changed, chatting, deaf, patient, seen_by, told, unstreamed, well
 from tests.fake_dashscope import FAILURES, Answer, FakeService, Fault
 from tests.tls import relayed
@@ -50,6 +51,8 @@ async def test_dashscope_is_looked_at_by_the_route_of_its_region(tmp_path: Path,
     assert seen["fim"].status is (Status.OK if route == "fim" else Status.SKIPPED)
     assert seen["partial mode"].status is Status.OK
     assert case.asker.spent <= 2000
+    paths = {request.path.removeprefix("/compatible-mode/v1") for request in fake.generations}
+    assert ("/completions" in paths) is (route == "fim")
 
 
 # --- The way to the service
@@ -121,12 +124,13 @@ async def test_a_key_of_the_coding_plan_at_another_host_is_told_as_the_wrong_kin
     assert "coding.dashscope.aliyuncs.com" in seen["key"].fix
 
 
-async def test_a_model_that_is_missing_is_told_with_one_that_is_there(tmp_path: Path) -> None:
-    """The nearest of the names that the service lists is proposed."""
-    async with FakeService(key=KEY, models=("qwen2.5-coder-7b-instruct", "llama")) as fake:
-        seen = await seen_by(fake, tmp_path, model="qwen2.5-coder-7b")
+@pytest.mark.parametrize("name", ["qwen2.5-coder-7b", "zz"])
+async def test_a_model_that_is_missing_is_told_with_one_that_is_there(tmp_path: Path, name: str) -> None:
+    """The nearest of the names that the service lists is proposed, or the one that completes code best."""
+    async with FakeService(key=KEY, models=("llama", "qwen2.5-coder-7b-instruct")) as fake:
+        seen = await seen_by(fake, tmp_path, model=name, route="fim")
     assert seen.wrong == {"model": "error"}
-    assert "no model qwen2.5-coder-7b" in seen["model"].said
+    assert f"no model {name}" in seen["model"].said
     assert "such as qwen2.5-coder-7b-instruct" in seen["model"].fix
 
 
@@ -239,6 +243,13 @@ async def test_a_service_that_ignores_stops_is_told_as_that(tmp_path: Path) -> N
     assert seen.case.learned.stops == 0
 
 
+def test_an_answer_that_never_came_to_the_stop_string_says_nothing() -> None:
+    """Neither one that does not count, nor one that was cut before; a stop string left at the end was honoured."""
+    said = {" 6, 7, 8": True, " 6, 7, 8, 9": True, " 6, 7, 8, 9, 10": False, "x = 8": None, " 6, 7": None}
+    assert {text: stopped(Heard(text, finish="stop")) for text in said} == said
+    assert stopped(Heard(" 6, 7, 8", finish="length")) is None
+
+
 async def test_a_service_that_takes_one_stop_only_is_told_as_that(tmp_path: Path) -> None:
     """Four are refused, one is honoured."""
 
@@ -270,6 +281,7 @@ async def test_a_service_that_refuses_for_haste_is_asked_again_and_counted(tmp_p
         fake.script(hasty)
         seen = await seen_by(fake, tmp_path)
     assert seen.wrong == {"rate limits": "warning"}
+    assert seen["fim"].status is Status.OK
     assert seen["rate limits"].data["refused"] == 1
     assert seen["rate limits"].data["retryAfter"] == pytest.approx(0.1)
 
