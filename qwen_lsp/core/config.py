@@ -211,8 +211,11 @@ def replaced(settings: Settings, **changes: Any) -> Settings:  # noqa: ANN401 - 
 def merged(*layers: Mapping[str, Any]) -> Settings:
     """The settings that result when later layers win over earlier ones, value by value."""
     tree = joined(*layers)
-    local = LocalSettings(**tree.pop("local", {}))
-    return Settings(**tree, local=local)
+    for item in msgspec.structs.fields(Settings):
+        inner, _ = _unwrapped(item.type)
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            tree[item.name] = inner(**tree.get(item.name, {}))
+    return Settings(**tree)
 
 
 def joined(*layers: Mapping[str, Any]) -> dict[str, Any]:

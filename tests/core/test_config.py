@@ -104,3 +104,14 @@ def test_parsing_never_fails(raw: object) -> None:
     """Whatever an editor sends as settings, settings come of it."""
     layer, _ = parse(raw)
     assert isinstance(merged(layer), Settings)
+
+
+def test_settings_in_groups_are_merged_one_by_one() -> None:
+    """Each group keeps what a later layer does not name."""
+    layers = [
+        config.parse(raw)[0]
+        for raw in ({"budget": {"tokens": 5, "price": 2}, "local": {"threads": 3}}, {"budget": {"price": 1.5}})
+    ]
+    settings = config.merged(*layers)
+    assert (settings.budget.tokens, settings.budget.price) == (5, 1.5)
+    assert (settings.local.threads, settings.local.context) == (3, 4096)
