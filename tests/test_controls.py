@@ -321,3 +321,17 @@ async def test_the_board_hears_how_the_session_stands(monkeypatch):
     assert standing["why"].startswith("Completion is paused")
     await desk.server.stop()
     assert desk.standings[-1] == {}
+
+
+async def test_the_last_requests_are_kept_without_their_text(desk):
+    """250 of them, the last first: what became of each, how long it took, in how large a document."""
+    desk.begin("canary = \nrest\n")
+    assert (await desk.ask(INLINE, at(0, 9)))["items"]
+    desk.engine.says = lambda _request: Skip(Reason.EMPTY)
+    for _ in range(255):
+        await desk.ask(INLINE, at(0, 9))
+    records = (await run(desk, "qwen.records"))["records"]
+    assert len(records) == 250
+    assert records[0] | {"ms": 0} == {"uri": URI, "language": "python", "outcome": "empty", "ms": 0, "lines": 3}
+    assert "canary" not in str(records)
+    assert (await run(desk, "qwen.statistics"))["requests"] == 256

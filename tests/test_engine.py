@@ -19,6 +19,7 @@ from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Reason, Service, Skip, Trigger
 from qwen_lsp.engine.engine import Engine
+from qwen_lsp.engine.journal import Journal
 from qwen_lsp.engine.ports import Sources
 from tests.fake_dashscope import CUT, FAILURES, STALL, Answer, FakeService, Received, Scripted, failing
 from tests.marks import accepted, at
@@ -536,3 +537,17 @@ async def test_what_left_nothing_of_an_answer_is_named(desk: Desk, before: str, 
     outcome = await desk.outcome(before)
     assert isinstance(outcome, Skip)
     assert (outcome.reason, outcome.detail) == (Reason.FILTERED, names)
+
+
+async def test_a_journal_knows_how_an_answer_came_about(desk: Desk) -> None:
+    """Who wrote it, how much was shown to them, what of it was cut; numbers and names only."""
+    desk.fake.script("canary_in_answer\n    return y\n")
+    request = at("def f():\n    x = █\n    return y\n")
+    journal = Journal()
+    journal.add(request, await desk.engine.complete(request), 12.34)
+    (record,) = journal.records()
+    assert (record["outcome"], record["source"], record["ms"]) == ("shown", "model", 12.3)
+    assert (record["model"], record["route"], record["passages"]) == ("qwen-coder-turbo", "fim", 0)
+    assert (record["before"], record["after"]) == (len("def f():\n    x = "), len("\n    return y\n"))
+    assert record["filters"] == "end of the statement"
+    assert "canary" not in str(record)

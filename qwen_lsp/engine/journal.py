@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
+from types import MappingProxyType
 
 from qwen_lsp.core.model import Ghost, Outcome, Reason, Request, Skip
+from qwen_lsp.engine.record import Answer
 
 KEPT = 250
 """Requests that are remembered one by one."""
@@ -21,9 +23,13 @@ class Entry:
     """One request."""
 
     uri: str
+    language: str
     outcome: Ghost | Skip
+    """A ghost without its text."""
     ms: float
     """Until the answer was there."""
+    record: Mapping[str, float | str] = field(default_factory=lambda: MappingProxyType({}))
+    """Sizes, times, names and counts, as far as they were known when the answer was given."""
 
     @property
     def text(self) -> str:
@@ -57,11 +63,13 @@ class Journal:
         self._outcomes: Counter[Reason | None] = Counter()
         self._accepted = 0
 
-    def add(self, request: Request, outcome: Outcome, ms: float) -> None:
+    def add(self, request: Request, answer: Answer, ms: float) -> None:
         """A request has ended."""
+        snapshot, outcome = request.snapshot, answer.outcome
         # Not the ghost as it is: the journal holds no text.
         kept = Ghost(0, 0, 0, "", "", outcome.source) if isinstance(outcome, Ghost) else outcome
-        self._entries.append(Entry(request.snapshot.uri, kept, ms))
+        known = _record(answer) | {"lines": len(snapshot.lines)}
+        self._entries.append(Entry(snapshot.uri, snapshot.language, kept, ms, known))
         self._outcomes[None if isinstance(outcome, Ghost) else outcome.reason] += 1
 
     def accepted(self) -> None:
@@ -78,6 +86,10 @@ class Journal:
         told = (entry for entry in reversed(self._entries) if self.tells(entry.outcome))
         return next((entry for entry in told if uri in (None, entry.uri)), None)
 
+    def records(self) -> list[dict[str, float | str]]:
+        """Each remembered request, the last first, for programs."""
+        return [_told(entry) for entry in reversed(self._entries)]
+
     def figures(self) -> Figures:
         """The session so far."""
         shown = [entry.ms for entry in self._entries if isinstance(entry.outcome, Ghost)]
@@ -85,3 +97,37 @@ class Journal:
         return Figures(
             self._outcomes.total(), self._outcomes[None], self._accepted, silent, median(shown) if shown else None
         )
+
+
+def _record(answer: Answer) -> dict[str, float | str]:
+    """What is known of how an answer came about; what is not known is left out."""
+    record = answer.record
+    found: dict[str, float | str] = {}
+    if record.service is not None:
+        found |= {
+            "provider": record.service.provider,
+            "model": record.service.model,
+            "route": record.service.route.value,
+        }
+    if record.window is not None:
+        found |= {"before": len(record.window.prefix), "after": len(record.window.suffix)}
+    if (flight := record.flight) is not None:
+        found["passages"] = len(flight.prompt.snippets)
+        if record.first_token_ms is not None:
+            found["firstTokenMs"] = round(record.first_token_ms, 1)
+        if (usage := flight.usage or flight.estimate) is not None:
+            found |= {"tokensIn": usage.prompt, "tokensCached": usage.cached, "tokensOut": usage.completion}
+        if names := [name for name in (flight.rule, *flight.filters) if name]:
+            found["filters"] = ", ".join(names)
+    return found
+
+
+def _told(entry: Entry) -> dict[str, float | str]:
+    outcome = entry.outcome
+    said = "shown" if isinstance(outcome, Ghost) else outcome.reason.value
+    source = {"source": outcome.source} if isinstance(outcome, Ghost) else {}
+    return (
+        {"uri": entry.uri, "language": entry.language, "outcome": said, "ms": round(entry.ms, 1)}
+        | source
+        | {**entry.record}
+    )

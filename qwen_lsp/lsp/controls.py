@@ -112,6 +112,7 @@ class Controls:
             "qwen.status": self._status,
             "qwen.why": self._why,
             "qwen.inspect": self._inspect,
+            "qwen.records": self._records,
             "qwen.statistics": self._statistics,
             "qwen.pause": self._pause,
             "qwen.resume": self._resume,
@@ -153,7 +154,7 @@ class Controls:
         """A request has been answered."""
         outcome = answer.outcome
         self._running -= 1
-        self.journal.add(request, outcome, ms)
+        self.journal.add(request, answer, ms)
         if self.journal.tells(outcome):
             self._last = answer
         if self._tally is not None:
@@ -257,6 +258,9 @@ class Controls:
     def _clear_cache(self, *_: object) -> Json:
         self._host.renew()
         return _json(self._now())
+
+    def _records(self, *_: object) -> Json:
+        return {"records": self.journal.records()}
 
     def _statistics(self, *_: object) -> Json:
         figures = self.journal.figures()

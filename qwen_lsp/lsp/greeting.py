@@ -24,6 +24,7 @@ COMMANDS = (
     "qwen.status",
     "qwen.why",
     "qwen.inspect",
+    "qwen.records",
     "qwen.statistics",
     "qwen.pause",
     "qwen.resume",

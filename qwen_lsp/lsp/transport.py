@@ -34,7 +34,7 @@ _OURS = re.compile(
 _LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class Foreign(ConnectionError):
+class Foreign(ConnectionError):  # noqa: N818 - a verdict on the other side
     """Who has connected speaks another protocol."""
 
 
