@@ -20,6 +20,15 @@ CUT = Act("cut the connection between two chunks")
 CUT_MID_CHUNK = Act("cut the connection inside an announced chunk")
 CUT_MID_EVENT = Act("cut the connection after half an event")
 STALL = Act("say nothing more until the client hangs up")
+RESET = Act("reset the connection: what is on the way may be lost, and nobody says goodbye")
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The same bytes again and again, as fast as the client takes them; for ever without `times`."""
+
+    piece: bytes
+    times: int | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Fault:
     kind: str = "error"
 
 
-Step: TypeAlias = str | bytes | float | asyncio.Event | Act | Fault
+Step: TypeAlias = str | bytes | float | asyncio.Event | Act | Fault | Repeat
 """Text of one delta, raw bytes for the body, seconds to wait, an event to wait for, an act, or an error event."""
 
 
@@ -44,6 +53,8 @@ class Answer:
     status: int = 200
     fault: Fault | None = None
     body: bytes | None = None
+    raw: Sequence[Step] | None = None
+    """Bytes, waits and acts in place of all of the reply, its head included."""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before each piece of text."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.fake_script import CUT_MID_CHUNK, CUT_MID_EVENT, STALL, Act, Answer, Fault, Received, Step
+from tests.fake_script import CUT_MID_CHUNK, CUT_MID_EVENT, RESET, STALL, Act, Answer, Fault, Received, Repeat, Step
 
 NATIVE = "/api/v1/services/aigc/text-generation/generation"
 
@@ -25,7 +28,10 @@ class Reply:
 
     async def send(self) -> None:
         answer = self._answer
-        if answer.fault is not None:
+        if answer.raw is not None:
+            for step in answer.raw:
+                await self._raw(step)
+        elif answer.fault is not None:
             self._whole(dumps(self._error(answer.fault)))
         elif answer.body is not None:
             self._whole(answer.body)
@@ -33,6 +39,16 @@ class Reply:
             await self._stream()
         else:
             await self._unstreamed()
+
+    async def _raw(self, step: Step) -> None:
+        if isinstance(step, bytes):
+            step = Repeat(step, 1)
+        if not isinstance(step, Repeat):
+            await self._wait_or_collect(step)
+            return
+        for _ in itertools.count() if step.times is None else range(step.times):
+            self._connection.write(step.piece)
+            await self._flush()
 
     def _streams(self) -> bool:
         asked = self._request.json or {}
@@ -65,6 +81,9 @@ class Reply:
             await self._connection.unless_gone(step.wait())
         elif step is STALL:
             await self._connection.unless_gone(asyncio.Event().wait())
+        elif step is RESET:
+            self._connection.reset()
+            raise ConnectionResetError(step.name)
         elif isinstance(step, Act):
             raise ConnectionResetError(step.name)
 
@@ -120,6 +139,8 @@ class Reply:
 
     async def _flush(self) -> None:
         await asyncio.sleep(0)
+        if not self._connection.writable.is_set():
+            await self._connection.unless_gone(self._connection.writable.wait())
         if self._connection.gone.is_set():
             raise ConnectionResetError("the client hung up")
 
@@ -159,6 +180,9 @@ class Connection(asyncio.Protocol):
         self.received = bytearray()
         self.news = asyncio.Event()
         self.gone = asyncio.Event()
+        self.writable = asyncio.Event()
+        """The client keeps up with what it is sent."""
+        self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -179,6 +203,18 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if not self.gone.is_set():
             self.transport.write(data)
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def reset(self) -> None:
+        """Hangs up with an RST in place of a FIN."""
+        linger = struct.pack("ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
 
     async def unless_gone(self, what: Any) -> None:
         """Waits for `what` or the end of the connection, whichever comes first.

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 MAX_STREAM = 16 * 1024 * 1024
 """Bytes of one streamed reply: 8,192 tokens of 400 bytes each are 3 MiB."""
+MAX_TEXT = 256 * 1024
+"""Characters of one answer: 8,192 tokens of 32 each. Judging what never ends would hold up everything else."""
+MAX_PIECES = 8192
+"""Of one answer: a piece for each token."""
 MAX_WHOLE = 256 * 1024
 """Bytes of a reply that is no stream: an error, or an answer in one piece."""
 LONGEST_PAUSE = 2.0
@@ -68,6 +72,8 @@ class Exchange:
         self._finishing = False
         """The model has stopped writing; what is left of the reply is short."""
         self._events = 0
+        self._text = self._pieces = 0
+        """Characters of the answer so far, and pieces they came in."""
         self._drain: asyncio.TimerHandle | None = None
 
     def __aiter__(self) -> Exchange:
@@ -155,7 +161,7 @@ class Exchange:
                 if unneeded > DRAIN_BYTES:
                     self._line.cut()
             elif size > MAX_STREAM:
-                self._fail(BackendError(Kind.PROTOCOL, f"the reply of {self._where()} does not end"))
+                self._fail(self._endless())
             else:
                 self._take(partial(decoder.feed, chunk))
         if not self._over.is_set():
@@ -172,6 +178,10 @@ class Exchange:
                     self._finishing = True
                     self._finish()
                     return
+                self._text += len(delta.text)
+                self._pieces += bool(delta.text)
+                if self._text > MAX_TEXT or self._pieces > MAX_PIECES:
+                    raise self._endless()
                 self._finishing = self._finishing or delta.finish is not None
                 self._deltas.append(delta)
                 self._news.set()
@@ -200,6 +210,9 @@ class Exchange:
 
     def _empty(self) -> BackendError:
         return BackendError(Kind.PROTOCOL, f"{self._where()} sent an empty reply; check qwen.baseUrl")
+
+    def _endless(self) -> BackendError:
+        return BackendError(Kind.PROTOCOL, f"the reply of {self._where()} does not end")
 
     def _expire(self) -> None:
         if not self._over.is_set():

@@ -20,7 +20,9 @@ else:
 
 def private_dir(path: Path) -> Path:
     """Makes the directory (and its parents) if needed, readable by its owner only."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would let others read these
+    path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

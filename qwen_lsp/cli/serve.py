@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from qwen_lsp.lsp.server import Server
     from qwen_lsp.lsp.settings import Layers
 
+_REFUSED: set[str] = set()
+"""Log files that could not be written: told once."""
 _LEVELS = ("debug", "info", "warning", "error")
 _STDIN = 0
 
@@ -156,6 +158,7 @@ def _layers(layer: dict[str, object], problems: list[str]) -> Layers:
 
 def _log_to_stderr(level: str) -> None:
     """One form for all. Other packages' loggers are held at WARNING: below it they print code and keys."""
+    logging.raiseExceptions = False  # a full disk would cost a traceback for each line
     logging.basicConfig(level=logging.WARNING, handlers=[_formed(logging.StreamHandler(sys.stderr))])
     logging.getLogger("qwen_lsp").setLevel(level.upper())
 
@@ -170,11 +173,12 @@ def _log_to_file(name: str) -> None:
                 return
             root.removeHandler(handler)
             handler.close()
-    if path:
+    if path and path not in _REFUSED:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
             root.addHandler(_formed(logging.FileHandler(path, encoding="utf-8")))
         except OSError as error:
+            _REFUSED.add(path)
             logging.getLogger(__name__).warning("qwen.logFile: can't be written (%s)", error.strerror)
 
 

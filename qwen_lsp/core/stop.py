@@ -19,7 +19,8 @@ from qwen_lsp.core.syntax import Mode, State, opens_block, top_level_definition
 MAX_LINES = 12
 """Lines shown at most: more than that no one reads before taking it."""
 
-_SPECIAL = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
+# U+FFFD stands for half a character, which a service has cut.
+_SPECIAL = re.compile("|".join(map(re.escape, (*SPECIAL_TOKENS, "\ufffd"))))
 _TELLS = 4
 """Characters that say something: shorter lines, such as closers, come again by themselves."""
 _REPEATS = 3

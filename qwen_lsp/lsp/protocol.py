@@ -183,7 +183,9 @@ class Protocol(LanguageServerProtocol):
             return
         try:
             if method in self.plain:
-                self.plain[method](_params(message.get("params")))
+                result = self.plain[method](_params(message.get("params")))
+                if asyncio.iscoroutine(result):
+                    result.close()  # a request without an id: nobody could be answered
             elif method in self.fm.builtin_features or method in self.fm.features:
                 typed = self._converter.structure(message, self._type_of(method))
                 handler = self._get_handler(method)

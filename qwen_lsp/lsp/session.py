@@ -66,7 +66,7 @@ async def over_tcp(make_server: Callable[[], Server], host: str, port: int) -> i
         async with busy:
             server = make_server()
             ended = _begin(server, writer)
-            feed = _feeder(server, FrameDecoder())
+            feed = _feeder(server, FrameDecoder(strict=True))  # web pages can reach this port
             reading = asyncio.ensure_future(_read_stream(reader, feed))
             reading.add_done_callback(lambda _: _end(ended, _HUNG_UP))
             status = await ended

@@ -108,7 +108,7 @@ class Ledger:
                 with _opened(self._path) as database:
                     _put(database, [entry for entry in entries if entry is not None])
                     self.spent = _spent(database, self.spent.day, entries)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, ValueError, OverflowError) as error:
                 if not failed:
                     logger.warning("the ledger can't be written (%s); nothing is counted", type(error).__name__)
                 failed = True

@@ -12,6 +12,7 @@ from qwen_lsp.core.model import Delta, Prompt, Route, Service, Usage
 from qwen_lsp.core.prompt import fim_text, partial_messages
 
 _MOST_STOPS = 4
+_MOST_TOKENS = 2**31
 
 
 def request(service: Service, prompt: Prompt) -> tuple[str, dict[str, object]]:
@@ -103,4 +104,5 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A number of tokens: anything else is none, and more than any prompt has is no number to calculate with."""
+    return min(value, _MOST_TOKENS) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
