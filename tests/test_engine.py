@@ -551,3 +551,28 @@ async def test_a_journal_knows_how_an_answer_came_about(desk: Desk) -> None:
     assert (record["before"], record["after"]) == (len("def f():\n    x = "), len("\n    return y\n"))
     assert record["filters"] == "end of the statement"
     assert "canary" not in str(record)
+
+
+async def test_who_waited_for_the_service_does_not_overtake_who_came_later(desk: Desk) -> None:
+    """The first request waits until the service is found, the second finds it there: the second is the current one."""
+    found, service = asyncio.Event(), desk.engine._backend.service
+    calls = 0
+
+    async def slow_at_first() -> Service:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await found.wait()
+        return await service()
+
+    desk.engine._backend.service = slow_at_first  # type: ignore[method-assign]
+    desk.fake.default = "1"
+    early = asyncio.ensure_future(desk.outcome("█\n"))
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await asyncio.sleep(0.02)
+    found.set()
+    first, second = await asyncio.gather(early, late)
+    assert isinstance(first, Skip)
+    assert first.reason is Reason.SUPERSEDED
+    assert isinstance(second, Ghost)

@@ -265,3 +265,15 @@ async def test_an_editor_without_progress_is_told_nothing_of_it(desk):
     desk.engine.on_starting()
     desk.engine.on_started()
     assert [message["method"] for message in desk.sent if "method" in message] == []
+
+
+async def test_who_waited_for_the_settings_does_not_overtake_who_came_later(desk):
+    """A request from before they were there is superseded by one from after, whoever's task runs first."""
+    desk.begin(capabilities={"textDocument": {"inlineCompletion": {}}, "workspace": {"configuration": True}})
+    early = desk.request(INLINE, at(0, 2))
+    await asyncio.sleep(0)
+    desk.server._settled.set()
+    late = desk.request(INLINE, at(0, 4))
+    assert (await desk.reply(late))["result"]["items"]
+    assert (await desk.reply(early))["result"] is None
+    assert [request.column for request in desk.engine.requests] == [4]

@@ -77,6 +77,13 @@ class Request:
     once: bool = False
     """The editor keeps what it is given, as a menu does, and so is given all of it or nothing."""
 
+    def asks_like(self, other: Request | None) -> bool:
+        """Whether another request of the same document asks for the same place in the same text."""
+        if self is other or other is None:
+            return self is other
+        here, there = (self.line, self.column), (other.line, other.column)
+        return here == there and self.snapshot.lines == other.snapshot.lines
+
 
 class Route(Enum):
     """How a model is asked to continue code."""

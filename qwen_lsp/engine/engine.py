@@ -92,6 +92,8 @@ class Engine:
         self._prefetching: asyncio.TimerHandle | None = None
         self._hits: deque[Place] = deque(maxlen=HITS)
         self._shown_last: dict[str, tuple[Request, Ghost]] = {}
+        self._newest: dict[str, Request] = {}
+        """The last request of each document."""
         self._accepted: Accepted | None = None
         self.prefetched = self.prefetch_hits = 0
         """How often the state after a suggestion was asked for, and how often that was wanted."""
@@ -105,8 +107,12 @@ class Engine:
         if request.trigger is Trigger.AUTOMATIC:
             self._rhythm.key(self._clock())
         self._stop_prefetch()
+        self._newest[request.snapshot.uri] = request
         others: list[Ghost] = []
         question = await self._question(request, record)
+        if not request.asks_like(self._newest.get(request.snapshot.uri)):
+            # Who waits for the service to be found may be overtaken by who comes a moment after that.
+            question = Skip(Reason.SUPERSEDED)
         if isinstance(question, Skip):
             outcome: Outcome = question
         else:
@@ -152,6 +158,7 @@ class Engine:
         self._reuse.forget(uri)
         self._asker.closed(uri)
         self._shown_last.pop(uri, None)
+        self._newest.pop(uri, None)
         self._last = self._accepted = None
 
     async def close(self, *, linger: bool = False) -> None:

@@ -82,6 +82,8 @@ class Server(LanguageServer):
         self._chosen: dict[str, Any] = {}
         """Settings that commands of this session have chosen."""
         self._starting: Starting | None = None
+        self._newest: dict[str, Request] = {}
+        """The last request of each document."""
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
@@ -138,6 +140,7 @@ class Server(LanguageServer):
     def _forget(self, uri: str) -> None:
         """A document was closed."""
         self._controls.closed(uri)
+        self._newest.pop(uri, None)
         if self._engine is not None:
             self._engine.closed(uri)
 
@@ -153,8 +156,7 @@ class Server(LanguageServer):
         Editors say "invoked" for a menu that opens by itself, so all of them count as automatic.
         """
         wanted = self._menu and self._settings.completion_fallback != "off"
-        question = self._question(params | {"context": None}) if wanted else None
-        return self._menu_list(replace(question, request=replace(question.request, once=True)) if question else None)
+        return self._menu_list(self._question(params | {"context": None}, once=True) if wanted else None)
 
     # What commands reach (lsp/controls.py)
 
@@ -204,8 +206,11 @@ class Server(LanguageServer):
         """Sends a notification."""
         self.protocol.tell(method, params)
 
-    def _question(self, params: dict[str, Any]) -> Question | None:
-        """What is asked, as the document is now: later edits may be in the same read. None if it is not open."""
+    def _question(self, params: dict[str, Any], *, once: bool = False) -> Question | None:
+        """What is asked, as the document is now: later edits may be in the same read. None if it is not open.
+
+        `once`: by an editor that keeps what it is given.
+        """
         document = self._documents.asked(params)
         if document is None:
             logger.info("outcome=%s", Reason.NOT_OPEN.value)
@@ -213,6 +218,9 @@ class Server(LanguageServer):
         arguments = [document.uri, str(next(self._numbers))]
         command = {"title": "Completion accepted", "command": ACCEPTED, "arguments": arguments}
         question = questions.read(document, params, self._client, command)
+        if once:
+            question = replace(question, request=replace(question.request, once=True))
+        self._newest[document.uri] = question.request
         self._follower.asked(question.request)
         return question
 
@@ -240,6 +248,8 @@ class Server(LanguageServer):
     async def _completed(self, request: Request) -> Answer:
         """What is to be shown, and what else might be."""
         await self._settled.wait()
+        if not request.asks_like(self._newest.get(request.snapshot.uri)):
+            return _nothing(Skip(Reason.SUPERSEDED))  # it has waited, and who came later has not
         began, answer = time.perf_counter(), _nothing(Skip(Reason.CANCELLED))
         self._controls.begins(request)
         try:
