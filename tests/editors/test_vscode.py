@@ -107,7 +107,11 @@ class Code:
         await self.page.press("Control+g")
         await self.page.until(_ASKING)
         await self.page.type(str(line), delay=0)
-        await self.page.press("Enter", "End")
+        # Enter does nothing before the line is found.
+        await self.page.until(f"document.querySelector('.quick-input-widget')?.textContent.includes('line {line}.')")
+        await self.page.press("Enter")
+        await self.page.until(f"!({_ASKING})")
+        await self.page.press("End")
         at = f"Ln {line}, Col {len(text.splitlines()[line - 1]) + 1}"
         await self.page.until(f"document.querySelector('.statusbar')?.textContent.includes({at!r})")
         await self.page.until("document.activeElement?.closest('.monaco-editor') !== null")
