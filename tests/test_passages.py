@@ -20,7 +20,7 @@ from tests.test_engine import Desk, desk_with
 
 NEAR = Snippet("src/near.py", "def near():\n    return 1", 0.9, "definition")
 FAR = Snippet("src/far.py", "def far():\n    return 2", 0.4, "similar")
-URI = "file:///work/src/app.py"
+URI = "file:///project/src/app.py"
 
 
 class Shelf:

@@ -59,17 +59,24 @@ class Indexing:
                 self._server.work_done_progress.end(token, types.WorkDoneProgressEnd(message=f"{total} files"))
 
     async def _begin(self, token: str) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._server.work_done_progress.create_async(token)
-        except Exception as error:  # noqa: BLE001 - an editor that shows nothing misses nothing
-            logger.debug("no progress is shown: %s", type(error).__name__)
+        if not await shows_progress(self._server, token):
             return
         if self._token == token:
             self._begun = True
             done, total = self._last
             begin = types.WorkDoneProgressBegin(title=TITLE, cancellable=False, percentage=100 * done // max(total, 1))
             self._server.work_done_progress.begin(token, begin)
+
+
+async def shows_progress(server: LanguageServer, token: str) -> bool:
+    """Asks the editor to show the progress of this token. Whether it will."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await server.work_done_progress.create_async(token)
+    except Exception as error:  # noqa: BLE001 - an editor that shows nothing misses nothing
+        logger.debug("no progress is shown: %s", type(error).__name__)
+        return False
+    return True
 
 
 async def watch_files(server: LanguageServer) -> bool:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from qwen_lsp.lsp.indexing import shows_progress
+
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-logger = logging.getLogger(__name__)
-
-PATIENCE = 5.0
-"""Seconds the editor has to answer."""
 TITLE = "qwen-lsp: starting the model"
 
 
@@ -45,11 +42,7 @@ class Starting:
         self._over.set()
 
     async def _show(self, token: str) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._server.work_done_progress.create_async(token)
-        except Exception as error:  # noqa: BLE001 - an editor that shows nothing misses nothing
-            logger.debug("no progress is shown: %s", type(error).__name__)
+        if not await shows_progress(self._server, token):
             return
         self._server.work_done_progress.begin(token, types.WorkDoneProgressBegin(title=TITLE, cancellable=False))
         try:
