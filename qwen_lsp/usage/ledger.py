@@ -14,6 +14,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 _BUSY = 10.0
 """Seconds to wait for another server's write."""
+_PASSING = ("locked", "unable to open")
+"""What SQLite says while another server opens the file, or closes it as the last one."""
+_AGAIN = 0.02
+"""Seconds until it is tried again."""
 _STEPS = 8
 """Latency is kept in classes whose bounds grow by a factor of 2 ** (1 / 8): within 9 %."""
 _VERSION = 1
@@ -96,6 +101,25 @@ class Ledger:
             self._writer.join(patience)
             self._writer = None
 
+    def _keep(self, entries: Sequence[_Entry | None]) -> None:
+        """Writes entries, as soon as other servers leave room for that."""
+        end = time.monotonic() + _BUSY
+        left = [entry for entry in entries if entry is not None]
+        days = [entry.key.day for entry in left]
+        while True:
+            try:
+                with _opened(self._path) as database:
+                    _put(database, left)
+                    left = []
+                    self.spent = _spent(database, max([self.spent.day, *days]))
+            except sqlite3.OperationalError as error:
+                # SQLite's own timeout does not hold while another one opens the file or closes it as the last.
+                if not any(word in str(error) for word in _PASSING) or time.monotonic() > end:
+                    raise
+                time.sleep(_AGAIN)
+            else:
+                return
+
     def _write(self) -> None:
         """The writer's thread: takes what has come together, and writes it at once."""
         over = failed = False
@@ -105,9 +129,7 @@ class Ledger:
                 entries.append(self._entries.get())
             over = None in entries
             try:
-                with _opened(self._path) as database:
-                    _put(database, [entry for entry in entries if entry is not None])
-                    self.spent = _spent(database, self.spent.day, entries)
+                self._keep(entries)
             except (OSError, sqlite3.Error, ValueError, OverflowError) as error:
                 if not failed:
                     logger.warning("the ledger can't be written (%s); nothing is counted", type(error).__name__)
@@ -175,9 +197,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         database.close()
 
 
-def _spent(database: sqlite3.Connection, day: str, entries: Sequence[_Entry | None]) -> Spent:
+def _spent(database: sqlite3.Connection, day: str) -> Spent:
     """The day's sums for what is paid."""
-    day = max([day, *(entry.key.day for entry in entries if entry is not None)])
     tokens, cost = database.execute("SELECT TOTAL(tokens_paid), TOTAL(cost) FROM days WHERE day = ?", (day,)).fetchone()
     return Spent(day, tokens, cost)
 
