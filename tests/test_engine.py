@@ -17,7 +17,7 @@ import pytest
 
 from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Reason, Service, Skip, Trigger
+from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Reason, Service, Skip, Trigger, Usage
 from qwen_lsp.engine.engine import Engine
 from qwen_lsp.engine.journal import Journal
 from qwen_lsp.engine.ports import Sources
@@ -576,3 +576,20 @@ async def test_who_waited_for_the_service_does_not_overtake_who_came_later(desk:
     assert isinstance(first, Skip)
     assert first.reason is Reason.SUPERSEDED
     assert isinstance(second, Ghost)
+
+
+async def test_what_is_taken_back_before_its_first_word_counts_as_spent(desk: Desk) -> None:
+    """The service may have read the prompt and send a bill for it; what it refused costs nothing."""
+    spent: list[Usage] = []
+    desk.engine._asker.on_spent = lambda _service, _language, usage: spent.append(usage)
+    desk.fake.script(Answer([STALL]), FAILURES["key"])
+    early = asyncio.ensure_future(desk.outcome("x = █\n"))
+    await desk.fake.until(1)
+    desk.engine.closed(at("x = █\n").snapshot.uri)
+    await early
+    await asyncio.wait_for(desk.fake.generations[0].ended.wait(), 5)
+    await asyncio.sleep(0.05)
+    assert [usage.completion for usage in spent] == [0]
+    assert spent[0].prompt > 0
+    await desk.outcome("y = █\n")
+    assert len(spent) == 1

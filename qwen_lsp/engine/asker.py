@@ -194,7 +194,7 @@ class Asker:
     def _ended(self, flight: Flight, before: Prompt | None) -> None:
         """All is known of a flight: how fast its prompt was read, and how many tokens that was."""
         self.written += flight.usage.completion if flight.usage else flight.pieces
-        if flight.error is not None or flight.first_text is None:
+        if flight.error is not None:
             return
         service, usage = flight.service, flight.usage
         correction = self._correction(service, flight.prompt.language)
@@ -204,7 +204,10 @@ class Asker:
             usage = flight.estimate = Usage(told, flight.pieces, told - read)
         else:
             correction.heard(usage.prompt, estimate(prompt_text(flight.prompt, service.route)))
+        # What was taken back before its first word counts too: the service may have read all of it, and send a bill.
         self.on_spent(service, flight.prompt.language, usage)
+        if flight.first_text is None:
+            return
         self._speed(service).heard(usage.prompt - usage.cached, flight.first_text - flight.started)
 
     def _anew(self, prompt: Prompt, before: Prompt | None, service: Service) -> float:
