@@ -9,6 +9,9 @@ from hypothesis import settings
 from qwen_lsp.backend import download, weights
 from qwen_lsp.cli import paths
 
+# Tests that count what a server is asked count no questions to get to know it (tests/test_probing.py asks them).
+os.environ["QWEN_LSP_PROBE"] = "false"
+
 # How long an example takes is no property of the code here: CI's machines are busy ones.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")

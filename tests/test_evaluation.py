@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.core import prices
-from qwen_lsp.core.config import Settings
+from qwen_lsp.core.config import PriceSettings, Settings
 from qwen_lsp.core.context import Window
 from qwen_lsp.core.model import Api, Ghost, Reason, Request, Route, Service, Skip, Snapshot, Snippet
 from qwen_lsp.engine.engine import Engine
@@ -358,6 +358,18 @@ def test_a_price_depends_on_region_model_and_length() -> None:
     assert prices.price(replace(here, region="us-east-1")) is None
     assert prices.price(replace(here, model="qwen9")) is None
     assert prices.is_paid(replace(here, base_url="http://127.0.0.1:1/v1"))
+
+
+def test_ones_own_price_comes_before_the_lists_and_says_when_it_was_read() -> None:
+    """Snapshots too; what costs nothing goes on costing nothing."""
+    here = Service("dashscope", "https://x.test", "qwen3-coder-flash-2027-01-01", Route.PARTIAL, Api.CHAT, region="x")
+    own = {"qwen3-coder": PriceSettings(input=9), "qwen3-coder-flash": PriceSettings(input=2, as_of="2026-11")}
+    price = prices.price(here, own)
+    assert price is not None
+    assert price.of(1_000_000, 0) == 2
+    assert prices.dated(price) == "the list prices of 2026-11"
+    assert prices.dated(prices.price(here, {"qwen3-coder-flash": PriceSettings()})) == "the prices in qwen.prices"
+    assert prices.price(replace(here, provider="local"), own) == prices.FREE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qwen_lsp.core.budget import Spent, told, used
-from qwen_lsp.core.config import BudgetSettings
+from qwen_lsp.core.config import BudgetSettings, PriceSettings
 from qwen_lsp.core.counts import Key
 from qwen_lsp.core.model import Api, Ghost, Reason, Route, Service, Skip, Usage
 from qwen_lsp.engine.tally import Tally
@@ -53,6 +53,16 @@ def test_what_a_model_took_has_its_price() -> None:
     }
     counting.spent(LOCAL, "python", Usage(1000, 50))
     assert "cost" not in ledger.added[1][2]
+
+
+def test_a_persons_own_price_comes_before_the_list() -> None:
+    """`qwen.prices`, with its own currency and its own share for what the cache served."""
+    counting, ledger = tally()
+    counting.prices = {"qwen-coder-turbo": PriceSettings(input=10, output=20, cached=0.5, currency="€")}
+    counting.spent(DASHSCOPE, "python", Usage(1000, 50, 500))
+    key, _, counts = ledger.added[0]
+    assert key.currency == "€"
+    assert counts["cost"] == pytest.approx((500 + 0.5 * 500) * 10e-6 + 50 * 20e-6)
 
 
 def test_latency_is_counted_of_what_was_shown() -> None:

@@ -31,15 +31,17 @@ def test_a_setting_says_what_the_schema_says(option: config.Option) -> None:
         schema["$defs"][f"{parents[0].capitalize()}Settings"]["properties"] if parents else schema["properties"]
     )
     expected = {key: value for key, value in properties[name].items() if key != "description"}
+    if "$ref" in (values := expected.get("additionalProperties", {})):
+        expected["additionalProperties"] = schema["$defs"][values["$ref"].rpartition("/")[2]]
     assert expected == {key: value for key, value in entry.items() if key not in ("markdownDescription", "scope")}
     assert option.description == entry["markdownDescription"]
 
 
-def test_a_folder_that_is_not_trusted_chooses_nothing_that_is_executed_or_sent() -> None:
-    """Programs, commands, files, models and addresses come from the person only."""
+def test_a_folder_that_is_not_trusted_chooses_nothing_that_is_executed_sent_or_paid() -> None:
+    """Programs, commands, files, models, addresses, budgets and what is never sent come from the person only."""
     restricted = MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
-    where = ("provider", "baseUrl", "model", "region", "workspaceId", "localOnly", "fallback")
-    names = ("path", "apiKeyCommand", "logFile", *where)
+    where = ("provider", "baseUrl", "model", "region", "workspaceId", "localOnly", "fallback", "exclude")
+    names = ("path", "apiKeyCommand", "logFile", "budget.tokens", "budget.price", "prices", *where)
     assert {f"qwen.{name}" for name in names} == set(restricted)
     assert set(restricted) <= set(CONTRIBUTED)
 

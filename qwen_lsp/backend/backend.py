@@ -6,6 +6,7 @@ Owns the connections, the embedded engine's process and what is remembered of ke
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,14 +19,17 @@ from qwen_lsp.backend import weights
 from qwen_lsp.backend.exchange import Exchange
 from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.keys import run_key_command
-from qwen_lsp.backend.learned import LearnedStore, rerouted
+from qwen_lsp.backend.learned import LearnedStore, fitted, is_open
 from qwen_lsp.backend.nearby import PORTS
+from qwen_lsp.backend.probing import find_out, works
 from qwen_lsp.backend.regions import Regions
 from qwen_lsp.backend.resolve import Effects, Place, resolve
 from qwen_lsp.backend.wire import is_loopback
 from qwen_lsp.core.config import LocalSettings, Settings
-from qwen_lsp.core.dialects import dashscope
+from qwen_lsp.core.dialects import dashscope, models
 from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Service
+
+log = logging.getLogger(__name__)
 
 RETRY_PAUSE = 10.0
 """Seconds in which a failed search for the service is not repeated: keys come faster than servers start."""
@@ -42,7 +46,11 @@ class Engine(Protocol):
 
 
 class ModelBackend:
-    """Fits the engine's `Backend`. The last four arguments are effects that tests choose."""
+    """Fits the engine's `Backend`. The last four arguments are effects that tests choose.
+
+    With `probing` an endpoint that is met for the first time is asked, beside the first completions, how it wants to be
+    asked: for sessions, which live long enough to use the answer.
+    """
 
     def __init__(  # noqa: PLR0913 - effects are arguments
         self,
@@ -52,6 +60,7 @@ class ModelBackend:
         state_dir: Path,
         cache_dir: Path,
         on_notice: Callable[[Notice], None],
+        probing: bool = False,
         make_engine: Callable[[Path], Engine] | None = None,
         ports: Sequence[int] = PORTS,
         hosts: Callable[[str, str], str] = dashscope.hosts,
@@ -62,6 +71,9 @@ class ModelBackend:
         self._http = Http(local_only=settings.local_only)
         self._regions = Regions(state_dir / "regions.json")
         self._learned = LearnedStore(state_dir / "learned.json")
+        self._on_notice = on_notice
+        self._is_probing = probing and settings.probe
+        self._probe: asyncio.Task[None] | None = None
         self._clock = clock
         self._make_engine = make_engine or partial(_local_engine, settings.local, state_dir, on_notice)
         self._engine: Engine | None = None
@@ -117,10 +129,11 @@ class ModelBackend:
     async def close(self, *, linger: bool = False) -> None:
         """Ends all work, within about a second, and lets go of the embedded engine. Idempotent."""
         self._closed = True
-        if self._resolving is not None:
-            self._resolving.cancel()
-            with suppress(asyncio.CancelledError, BackendError):
-                await asyncio.wait({self._resolving})
+        if under_way := {task for task in (self._resolving, self._probe) if task is not None}:
+            for task in under_way:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(under_way)
         await self._http.close()
         if self._engine is not None:
             engine, self._engine = self._engine, None
@@ -128,10 +141,36 @@ class ModelBackend:
 
     async def _resolve(self) -> Service:
         service = await resolve(self._settings, self._env, self._effects)
-        if self._settings.route == "auto":
-            service = rerouted(service, self._learned.recall(service))
+        learned = self._learned.recall(service)
         await self._http.warm(service.base_url)
-        return service
+        if learned is None and self._is_probing and self._probe is None and _is_unknown(service):
+            self._probe = asyncio.create_task(self._look_into(service))
+        return fitted(service, learned, reroute=self._may_reroute)
+
+    @property
+    def _may_reroute(self) -> bool:
+        return self._settings.route == "auto"
+
+    async def _look_into(self, service: Service) -> None:
+        """Finds out how a service wants to be asked, keeps it, and asks it that way from then on."""
+        try:
+            learned = await find_out(service, self._answer, reroute=self._may_reroute)
+        except BackendError as error:
+            log.info("probe=failed kind=%s", error.kind.name)
+            self._probe = None  # the next search for the service tries again
+            return
+        log.info("probe=done %s", learned)
+        self._learned.keep(service, learned)
+        if not works(learned):
+            said = f"{models.shown(service.model)} completes no code the way it is asked; run `qwen-lsp doctor`"
+            self._on_notice(Notice("probe", "warning", said))
+        # Unless it has gone meanwhile, and another come.
+        if self._service == service:
+            self._service = fitted(service, learned, reroute=self._may_reroute)
+
+    async def _answer(self, service: Service, prompt: Prompt) -> str:
+        exchange = self._http.generate(service, prompt, timeout=self._settings.timeout / 1000)
+        return "".join([delta.text async for delta in exchange])
 
     def _resolved(self, task: asyncio.Task[Service]) -> None:
         self._resolving = None
@@ -170,6 +209,11 @@ class ModelBackend:
         elif error.kind is Kind.NETWORK and is_loopback(service.base_url):
             # The server that was found on this machine may have gone, and another come.
             self._service = None
+
+
+def _is_unknown(service: Service) -> bool:
+    """Whether only asking tells what it can do: a server of any kind, or weights that are not ours."""
+    return is_open(service) or (service.is_local and weights.known(service.model) is None)
 
 
 def _shutting_down() -> BackendError:

@@ -1,4 +1,6 @@
-"""What `qwen-lsp doctor` has found out about endpoints, kept for the server: one file, by base URL and model.
+"""What was found out about endpoints, kept: one file, by base URL and model.
+
+`qwen-lsp doctor` writes it, and the server when it meets an endpoint for the first time (probing.py).
 
 Promises: it holds facts about services only, no key, no password and no code; it is its owner's alone (0600) and
 whole at any moment; what can't be read or makes no sense counts as unknown.
@@ -7,11 +9,14 @@ whole at any moment; what can't be read or makes no sense counts as unknown.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from qwen_lsp.backend.private import write_private
+from qwen_lsp.core.dialects import models
 from qwen_lsp.core.model import Api, Route, Service
 
 MOST = 100
@@ -24,6 +29,8 @@ class Learned:
 
     fim: bool | None = None
     """A fill-in-the-middle prompt is understood, what follows the cursor included."""
+    suffix: bool | None = None
+    """So it is where the server puts it together itself, from `prompt` and `suffix`."""
     partial: bool | None = None
     """A chat continues its last message."""
     stops: int | None = None
@@ -45,8 +52,9 @@ class Learned:
 class LearnedStore:
     """The file. One that can't be written costs the memory, no more."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, today: Callable[[], date] = date.today) -> None:
         self._path = path
+        self._today = today
 
     def recall(self, service: Service) -> Learned | None:
         """What is known of this model at this address."""
@@ -54,10 +62,10 @@ class LearnedStore:
         return None if known is None else _checked(known)
 
     def keep(self, service: Service, learned: Learned) -> bool:
-        """Remembers it in place of what was known; False where the file can't be written."""
+        """Remembers it, with the day, in place of what was known; False where the file can't be written."""
         name = _name(service)
         known = {each: value for each, value in self._read().items() if each != name}
-        known[name] = asdict(learned)
+        known[name] = asdict(replace(learned, seen=self._today().isoformat()))
         for oldest in list(known)[:-MOST]:
             del known[oldest]
         try:
@@ -74,19 +82,38 @@ class LearnedStore:
         return known if isinstance(known, dict) else {}
 
 
-def rerouted(service: Service, learned: Learned | None) -> Service:
+def fitted(service: Service, learned: Learned | None, *, reroute: bool) -> Service:
     """The service, asked the way that was seen to work where the usual way was seen not to.
 
-    For `qwen.route: "auto"` only: who chooses a route is believed. Partial mode takes the place of FIM that is not
-    understood, at any provider; FIM that of partial mode at OpenAI-compatible servers only, which have one interface.
+    With `reroute` (`qwen.route: "auto"`: who chooses a route is believed) partial mode takes the place of FIM that is
+    not understood, at any provider; FIM that of partial mode at OpenAI-compatible servers only, which have one
+    interface.
     """
     if learned is None:
         return service
-    if service.route is Route.FIM and learned.fim is False and learned.partial:
-        return replace(service, route=Route.PARTIAL, api=Api.CHAT)
-    if service.route is Route.PARTIAL and learned.partial is False and learned.fim and service.provider == "openai":
-        return replace(service, route=Route.FIM, api=Api.COMPLETIONS)
-    return service
+    if learned.stops is not None:
+        service = replace(service, stops=learned.stops)
+    fills_in = learned.fim or learned.suffix
+    if reroute and service.route is Route.FIM and not fills_in and learned.fim is False and learned.partial:
+        return by(service, Route.PARTIAL)
+    if reroute and service.route is Route.PARTIAL and learned.partial is False and fills_in and is_open(service):
+        service = by(service, Route.FIM)
+    has_suffix = service.route is Route.FIM and learned.fim is False and bool(learned.suffix)
+    return replace(service, has_suffix=has_suffix) if has_suffix else service
+
+
+def by(service: Service, route: Route) -> Service:
+    """The same service, asked by this route."""
+    if route is service.route:
+        return service
+    api = Api.COMPLETIONS if route is Route.FIM else Api.CHAT
+    thinks = route is Route.PARTIAL and models.thinks(service.model)
+    return replace(service, route=route, api=api, disable_thinking=thinks, has_suffix=False)
+
+
+def is_open(service: Service) -> bool:
+    """Whether nothing but asking tells what it can do: it is no provider's, whose documents say it."""
+    return service.provider == "openai"
 
 
 def _name(service: Service) -> str:

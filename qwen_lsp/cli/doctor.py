@@ -134,14 +134,10 @@ async def _look(settings: Settings, configuration: Configuration, report: Report
 
 def _keep(case: Case) -> None:
     """Remembers what was learned of the endpoint, if it answered."""
-    from dataclasses import replace
-    from datetime import datetime
-
     from qwen_lsp.backend.learned import LearnedStore
     from qwen_lsp.cli.paths import state_dir
 
     if case.contact is not None and case.contact.first is not None:
-        case.learned = replace(case.learned, seen=datetime.now().astimezone().date().isoformat())
         LearnedStore(state_dir(os.environ) / "learned.json").keep(case.service, case.learned)
 
 

@@ -123,7 +123,7 @@ async def _opened(
         workspace = workspaces[seen]
         engine, backend = await stack.enter_async_context(engine_for(each, os.environ, workspace, notices.append))
         service = await backend.service()
-        found.append(Opened(each, service, workspace, Pipeline(engine, price(service), workspace)))
+        found.append(Opened(each, service, workspace, Pipeline(engine, price(service, each.prices), workspace)))
     return found
 
 

@@ -119,7 +119,8 @@ def _server(layers: Layers, level: str | None) -> Server:
         from qwen_lsp.engine.engine import Engine
 
         def backend_of(chosen: Settings) -> ModelBackend:
-            return ModelBackend(chosen, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=on_notice)
+            state, cache = state_dir(env), cache_dir(env)
+            return ModelBackend(chosen, env, state_dir=state, cache_dir=cache, on_notice=on_notice, probing=True)
 
         backend: Backend = backend_of(settings)
         if settings.fallback:
@@ -132,6 +133,7 @@ def _server(layers: Layers, level: str | None) -> Server:
     def on_settings(settings: Settings) -> None:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
         _log_to_file(settings.log_file)
+        tally.prices = settings.prices
 
     def on_ready() -> None:
         asyncio.get_running_loop().call_soon(load)

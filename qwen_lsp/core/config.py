@@ -51,6 +51,18 @@ class BudgetSettings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ] = 0.0
 
 
+class PriceSettings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a model costs, as its service's list has it."""
+
+    input: Annotated[float, _described("A million tokens of prompt.", ge=0)] = 0.0
+    output: Annotated[float, _described("A million generated tokens.", ge=0)] = 0.0
+    cached: Annotated[
+        float, _described("What a token from the service's cache costs, as a share of one that was read.", ge=0, le=1)
+    ] = 0.2
+    currency: Annotated[str, _described("Its sign.")] = "$"
+    as_of: Annotated[str, _described("When the list was read, e.g. `2026-11`.")] = ""
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a person can choose. Every field's description is its line in the README."""
 
@@ -96,6 +108,13 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         Literal["auto", "fim", "partial"],
         _described("Ask by fill-in-the-middle or by partial mode (chat). `auto`: FIM where model and region have it."),
     ] = "auto"
+    probe: Annotated[
+        bool,
+        _described(
+            "Ask a server that is met for the first time, once for each of its models, a few short questions: how it "
+            "wants to be asked. Not DashScope, where documents tell."
+        ),
+    ] = True
     max_tokens: Annotated[int, _described("Most tokens the model may write for one completion.", ge=1, le=8192)] = 128
     temperature: Annotated[float, _described("0 is the likeliest text; higher is more varied.", ge=0, lt=2)] = 0.0
     timeout: Annotated[int, _described("Milliseconds until an unanswered request is given up.", ge=100, le=600_000)] = (
@@ -167,6 +186,14 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     log_file: Annotated[
         str, _described("File that the log is also written to, for all editors; made private (0600).")
     ] = ""
+    prices: Annotated[
+        dict[str, PriceSettings],
+        _described(
+            "What models cost, by name, where the built-in list (DashScope, 2025-10) lacks them or is out of date: a "
+            'million tokens\' price and the list\'s date, e.g. `{"qwen3-coder-plus": {"input": 1, "output": 5, '
+            '"currency": "$", "asOf": "2026-11"}}`.'
+        ),
+    ] = msgspec.field(default_factory=dict)
     budget: Annotated[BudgetSettings, _described("What a day may cost.")] = BudgetSettings()
     local: Annotated[LocalSettings, _described("The embedded model's engine.")] = LocalSettings()
 
@@ -275,6 +302,8 @@ def expected(kind: Any, *, limits: bool = True) -> str:  # noqa: ANN401 - any an
         return " or ".join(expected(part, limits=limits) for part in typing.get_args(inner))
     if origin is list:
         return "list of " + expected(typing.get_args(inner)[0])
+    if origin is dict:
+        return "object of " + expected(typing.get_args(inner)[1]) + "s"
     names = {int: "int", float: "number", bool: "true or false", str: "string"}
     bounds = _limits(kind) if limits else ""
     return names.get(inner, "object") + (f" {bounds}" if bounds else "")
@@ -301,12 +330,29 @@ def _parse(raw: object, struct: type[msgspec.Struct], where: str) -> tuple[dict[
             continue
         if value is None:
             continue
+        if typing.get_origin(inner) is dict:
+            tree[item.name], nested = _parse_named(value, typing.get_args(inner)[1], path)
+            problems += nested
+            continue
         try:
             tree[item.name] = msgspec.convert(value, item.type)
         except msgspec.ValidationError:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             problems.append(f"{path}: expected {expected(item.type, limits=is_number)}, got {_shown(value)}")
     return tree, problems
+
+
+def _parse_named(raw: object, struct: type[msgspec.Struct], where: str) -> tuple[dict[str, Any], list[str]]:
+    """Values of one kind by names that people choose; what is wrong in one leaves the others."""
+    if not isinstance(raw, Mapping):
+        return {}, [f"{where}: expected object, got {_shown(raw)}"]
+    found, problems = {}, []
+    for name, value in raw.items():
+        tree, wrong = _parse(value, struct, f"{where}.{name}")
+        problems += wrong
+        if tree:
+            found[str(name)] = struct(**tree)
+    return found, problems
 
 
 def _merge(tree: dict[str, Any], layer: Mapping[str, Any]) -> None:
@@ -365,6 +411,11 @@ def _from_text(text: str, default: object) -> object:
         return [part.strip() for part in text.split(",") if part.strip()]
     if isinstance(default, str) and default != "auto":
         return text
+    if isinstance(default, dict):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
     try:
         return float(text) if isinstance(default, float) else int(text)
     except ValueError:

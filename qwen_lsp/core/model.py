@@ -136,6 +136,10 @@ class Service:
     region: str | None = None
     disable_thinking: bool = False
     """The model thinks unless it is told not to."""
+    has_suffix: bool = False
+    """It puts the FIM prompt together itself, from `prompt` and `suffix` (OpenAI, Completions); else the raw text."""
+    stops: int = 4
+    """How many stop strings it takes in one request."""
     standing_in: str = ""
     """One line about who should answer and why they do not, where this one stands in for them."""
 

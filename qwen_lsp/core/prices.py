@@ -1,4 +1,4 @@
-"""What a completion costs: DashScope's list of prices, with its date, and the arithmetic of a bill.
+"""What a completion costs: DashScope's list of prices, with its date, a person's own, and the arithmetic of a bill.
 
 Promises nothing of today's prices, discounts and free quotas: the bill is the service's.
 """
@@ -6,10 +6,12 @@ Promises nothing of today's prices, discounts and free quotas: the bill is the s
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from qwen_lsp.core.config import PriceSettings
 from qwen_lsp.core.model import Service
 
 AS_OF = "2025-10"
@@ -29,11 +31,15 @@ class Price:
 
     currency: str
     tiers: tuple[_Tier, ...]
+    cached: float = CACHED
+    """What a token of the prompt costs that came from the service's cache, as a share of one that was read."""
+    as_of: str = AS_OF
+    """When the list was read; empty where nobody said."""
 
     def of(self, prompt: int, generated: int, cached: int = 0) -> float:
         """The price of one request; `cached` of the `prompt` tokens came from the context cache."""
         _, reading, writing = next((tier for tier in self.tiers if prompt <= tier[0]), self.tiers[-1])
-        return ((prompt - cached * (1 - CACHED)) * reading + generated * writing) / MILLION
+        return ((prompt - cached * (1 - self.cached)) * reading + generated * writing) / MILLION
 
 
 FREE = Price("", ((MILLION, 0.0, 0.0),))
@@ -63,14 +69,29 @@ _INTERNATIONAL = {
 _BY_REGION = {"cn-beijing": _CN, "ap-southeast-1": _INTERNATIONAL}
 
 
-def price(service: Service) -> Price | None:
-    """What a service costs; None when it may cost something, and the list does not say what."""
+def price(service: Service, own: Mapping[str, PriceSettings] | None = None) -> Price | None:
+    """What a service costs; None when it may cost something, and nobody says what.
+
+    A person's `own` list (`qwen.prices`) comes before the built-in one.
+    """
     if not is_paid(service):
         return FREE
+    if own and (name := _fitting(service.model, own)):
+        said = own[name]
+        return Price(said.currency, ((MILLION, said.input, said.output),), said.cached, said.as_of)
     listed = _BY_REGION.get(service.region or "", {}) if service.provider == "dashscope" else {}
+    name = _fitting(service.model, listed)
+    return listed[name] if name else None
+
+
+def dated(price: Price) -> str:
+    """Which list a price is of, for a person."""
+    return f"the list prices of {price.as_of}" if price.as_of else "the prices in qwen.prices"
+
+
+def _fitting(model: str, names: Iterable[str]) -> str | None:
     # A snapshot ("qwen3-coder-plus-2025-09-23", "-latest") costs what the stable version does.
-    fitting = [name for name in listed if service.model == name or service.model.startswith(f"{name}-")]
-    return listed[max(fitting, key=len)] if fitting else None
+    return max((name for name in names if model == name or model.startswith(f"{name}-")), key=len, default=None)
 
 
 def is_paid(service: Service) -> bool:

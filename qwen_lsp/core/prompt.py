@@ -54,6 +54,14 @@ def fim_text(prompt: Prompt) -> str:
     return f"{_elsewhere(prompt)}{_before(prompt)}{FIM_SUFFIX}{neutralised(prompt.suffix)}{FIM_MIDDLE}"
 
 
+def fim_parts(prompt: Prompt) -> tuple[str, str]:
+    """What stands before and after the cursor, for a server that puts the FIM prompt together itself.
+
+    Passages are comments: Qwen's tokens for repositories would be text inside of the server's own prompt.
+    """
+    return _comments(prompt) + _before(prompt), neutralised(prompt.suffix)
+
+
 def prefix_only_text(prompt: Prompt) -> str:
     """The prompt DashScope documents for when nothing follows the cursor (Qwen-Coder, Completions)."""
     return f"{_elsewhere(prompt)}{_before(prompt)}{FIM_SUFFIX}"
@@ -67,7 +75,11 @@ def _elsewhere(prompt: Prompt) -> str:
         files = "".join(f"{FILE_SEP}{_path(each.path)}\n{neutralised(each.text)}\n" for each in prompt.snippets)
         name = _path(prompt.repository) or "project"
         return f"{REPO_NAME}{name}\n{files}{FILE_SEP}{_path(prompt.path)}\n{FIM_PREFIX}"
-    return FIM_PREFIX + "".join(f"{commented(snippet, prompt.language)}\n" for snippet in prompt.snippets)
+    return FIM_PREFIX + _comments(prompt)
+
+
+def _comments(prompt: Prompt) -> str:
+    return "".join(f"{commented(snippet, prompt.language)}\n" for snippet in prompt.snippets)
 
 
 def commented(snippet: Snippet, language: str) -> str:

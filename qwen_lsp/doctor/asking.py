@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from qwen_lsp.backend.http import Http
 from qwen_lsp.core.model import BackendError, Kind, Prompt, Service
-from qwen_lsp.doctor.questions import Heard, cost
+from qwen_lsp.core.questions import Heard, cost
 
 LIMIT = 2000
 """Tokens that one run may cost, those read and those written together."""

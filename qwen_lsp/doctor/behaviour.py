@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from qwen_lsp.backend.learned import by, is_open
+from qwen_lsp.backend.probing import NO_INTERFACE
 from qwen_lsp.backend.wire import is_loopback, origin
+from qwen_lsp.core import questions
 from qwen_lsp.core.dialects import models
-from qwen_lsp.core.model import Api, BackendError, Kind, Prompt, Route, Service
-from qwen_lsp.doctor import questions
+from qwen_lsp.core.model import BackendError, Kind, Prompt, Route, Service
+from qwen_lsp.core.questions import Heard, opening
 from qwen_lsp.doctor.asking import TooDear
 from qwen_lsp.doctor.case import Case
-from qwen_lsp.doctor.contact import opening
 from qwen_lsp.doctor.findings import Finding, error, failed, ok, skipped, warning
-from qwen_lsp.doctor.questions import Heard
 
 TRIES = 3
 SLOW = 2.0
@@ -24,7 +25,6 @@ _BUFFERED = 0.3
 """Seconds of silence after which all pieces at once are telling."""
 _WATCHED = 1.0
 """Seconds that a server has for ending work that nobody wants."""
-_NO_INTERFACE = {Kind.BAD_REQUEST, Kind.CONFIG, Kind.MODEL, Kind.PROTOCOL}
 
 
 async def fim(case: Case) -> Finding:
@@ -48,10 +48,45 @@ async def fim(case: Case) -> Finding:
         return warning(said, "let the server stop at <|endoftext|> and <|fim_pad|>", used=used)
     if not used:
         return skipped("not understood, and not used: the route is partial mode", used=used)
+    if await _takes_suffix(case):
+        return ok(
+            "understood where the server puts the prompt together itself, from `suffix`; so it is asked", used=used
+        )
+    if await _may_continue(case):
+        return warning("not understood; partial mode is used in its place", "set qwen.model to a Qwen coder", used=used)
     if form.faults or not heard.text.strip():
         said = f"not understood: {form.faults or 'no text came'}"
         return error(said, fix, used=used)
     return warning("the answer does not fit what follows the cursor", fix, used=used)
+
+
+async def _takes_suffix(case: Case) -> bool:
+    """Whether FIM works by the parameter `suffix`; then it is asked that way from here on, as the server does."""
+    assert case.contact is not None  # noqa: S101 - the check needs an answer
+    way = replace(case.service, has_suffix=True)
+    try:
+        heard = await case.asker.ask(way, questions.FIM) if is_open(way) else None
+    except BackendError as refusal:
+        if refusal.kind not in NO_INTERFACE:
+            raise
+        heard = None
+    good = heard is not None and questions.fills_in(heard.text)
+    case.learned = replace(case.learned, suffix=good)
+    if good and heard is not None:
+        case.answers[Route.FIM], case.contact.service = heard, way
+    return good
+
+
+async def _may_continue(case: Case) -> bool:
+    """Whether partial mode works and may take the place of FIM; then it does, as in the server."""
+    assert case.contact is not None  # noqa: S101 - the check needs an answer
+    if case.settings.route != "auto" or models.always_thinks(case.service.model):
+        return False
+    heard = await _answer(case, Route.PARTIAL)
+    good = heard is not None and questions.continues(heard.text)
+    if good:
+        case.contact.service = by(case.service, Route.PARTIAL)
+    return good
 
 
 async def partial(case: Case) -> Finding:
@@ -219,15 +254,6 @@ async def limits(case: Case) -> Finding:
     return warning(said, fix, **facts)
 
 
-def by(service: Service, route: Route) -> Service:
-    """The same service, asked by this route."""
-    if route is service.route:
-        return service
-    api = Api.COMPLETIONS if route is Route.FIM else Api.CHAT
-    thinks = route is Route.PARTIAL and models.thinks(service.model)
-    return replace(service, route=route, api=api, disable_thinking=thinks)
-
-
 async def _answer(case: Case, route: Route) -> Heard | None:
     """The answer to the route's question; None where the service does not have a route that is not used.
 
@@ -239,7 +265,7 @@ async def _answer(case: Case, route: Route) -> Heard | None:
         try:
             case.answers[route] = await case.asker.ask(by(case.service, route), prompt)
         except BackendError as refusal:
-            if refusal.kind in _NO_INTERFACE:
+            if refusal.kind in NO_INTERFACE:
                 return None
             raise
     return case.answers[route]

@@ -10,9 +10,9 @@ from qwen_lsp.backend.learned import Learned
 from qwen_lsp.backend.resolve import Effects
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Route, Service
+from qwen_lsp.core.questions import Heard
 from qwen_lsp.doctor.asking import Asker
 from qwen_lsp.doctor.contact import Contact
-from qwen_lsp.doctor.questions import Heard
 from qwen_lsp.setup.plan import Machine
 
 

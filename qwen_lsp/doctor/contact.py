@@ -17,9 +17,9 @@ from qwen_lsp.backend.regions import Probe, find_region
 from qwen_lsp.backend.resolve import Effects, configured, resolve
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.dialects import dashscope
-from qwen_lsp.core.model import BackendError, Kind, Prompt, Route, Secret, Service
+from qwen_lsp.core.model import BackendError, Kind, Secret, Service
+from qwen_lsp.core.questions import Heard, opening
 from qwen_lsp.doctor.asking import Asker
-from qwen_lsp.doctor.questions import FIM, PARTIAL, Heard
 
 LIST_SECONDS = 5.0
 
@@ -70,11 +70,6 @@ class Contact:
         # An address that may not be asked (qwen.localOnly), or where something else than HTTP answers.
         forbidden = wrong.kind in {Kind.CONFIG, Kind.PROTOCOL} and self.service is not None and wrong is failed
         return wrong if forbidden and self.reached is None else None
-
-
-def opening(route: Route) -> Prompt:
-    """The first question, which tells at the same time whether the route works."""
-    return FIM if route is Route.FIM else PARTIAL
 
 
 def key_at_hand(settings: Settings, env: Mapping[str, str], provider: str | None) -> tuple[Secret | None, str]:

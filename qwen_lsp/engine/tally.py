@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from qwen_lsp.core.budget import Spent, used
-from qwen_lsp.core.config import BudgetSettings
+from qwen_lsp.core.config import BudgetSettings, PriceSettings
 from qwen_lsp.core.counts import Key
 from qwen_lsp.core.fate import Fate, Fates
 from qwen_lsp.core.model import Ghost, Outcome, Request, Service, Usage
@@ -41,11 +41,13 @@ class Tally:
         self._day = day
         self._fates = Fates()
         self._service: Service | None = None
+        self.prices: Mapping[str, PriceSettings] = {}
+        """The person's own list (`qwen.prices`)."""
 
     def spent(self, service: Service, language: str, usage: Usage) -> None:
         """A model was asked, and took so many tokens."""
         self._service = service
-        listed = price(service)
+        listed = price(service, self.prices)
         self._ledger.add(
             self._key(service, language),
             asked=1,
@@ -93,5 +95,5 @@ class Tally:
     def _key(self, service: Service | None, language: str) -> Key:
         if service is None:
             return Key(self._day(), language=language)
-        listed = price(service)
+        listed = price(service, self.prices)
         return Key(self._day(), service.provider, service.model, listed.currency if listed else "", language)

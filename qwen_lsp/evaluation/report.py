@@ -100,7 +100,7 @@ def _bill(run: Run) -> str:
         return f"What it cost is not known: the list of {prices.AS_OF} has no price for {run.service.model}."
     if run.price == prices.FREE:
         return "It cost nothing: the model runs on your own machine."
-    return f"It cost {prices.shown(run.cost or 0.0, run.price)} by the list prices of {prices.AS_OF}."
+    return f"It cost {prices.shown(run.cost or 0.0, run.price)} by {prices.dated(run.price)}."
 
 
 def cell(figure: Figure, run: Run, group: Sequence[Row], *, interval: bool) -> str:
@@ -149,7 +149,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "cost": {
             "total": run.cost,
             "currency": run.price.currency if run.price else None,
-            "pricesOf": prices.AS_OF,
+            "pricesOf": run.price.as_of if run.price else prices.AS_OF,
         },
         "groups": {name: _group_as_json(group, effort=name == "all") for name, group in groups(good).items()},
         "rows": [rows.as_json(row) for row in run.rows],

@@ -106,7 +106,7 @@ class Session:
         """A session with an own HOME and no proxies."""
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as home:
             env = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-            env |= {"HOME": home, "PYTHONPATH": str(ROOT)}
+            env |= {"HOME": home, "PYTHONPATH": str(ROOT), "QWEN_LSP_PROBE": "false"}
             command, settings = contestant.for_service(service.url)
             folder = Path(home) / "project"
             folder.mkdir()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_lsp.core import config
-from qwen_lsp.core.config import Settings, from_environment, json_schema, merged, options, parse
+from qwen_lsp.core.config import PriceSettings, Settings, from_environment, json_schema, merged, options, parse
 
 WRONG = [
     ({"debounce": "slow"}, 'qwen.debounce: expected int or "auto", got "slow"'),
@@ -74,6 +74,26 @@ def test_the_environment_names_any_setting() -> None:
         enabled=False, base_url="http://127.0.0.1:1/v1", debounce=50, disabled_languages=["go", "rust"],
         temperature=0.5, local=config.LocalSettings(threads=3),
     )  # fmt: skip
+
+
+def test_prices_are_named_by_model_and_each_is_checked_by_itself() -> None:
+    """What is wrong in one leaves the others; layers are joined model by model."""
+    layer, problems = parse({"prices": {"a": {"input": 1, "output": 5, "asOf": "2026-11"}, "b": {"input": -1}, "c": 7}})
+    assert layer["prices"] == {"a": PriceSettings(input=1, output=5, as_of="2026-11")}
+    assert problems == [
+        "qwen.prices.b.input: expected number of at least 0, got -1",
+        "qwen.prices.c: expected object, got 7",
+    ]
+    other, _ = parse({"prices": {"d": {"input": 2}}})
+    assert set(merged(layer, other).prices) == {"a", "d"}
+    assert parse({"prices": []}) == ({"prices": {}}, ["qwen.prices: expected object, got a list"])
+
+
+def test_prices_in_the_environment_are_json() -> None:
+    """An object has no other form there."""
+    layer, problems = from_environment({"QWEN_LSP_PRICES": '{"a": {"input": 1}}'})
+    assert (layer["prices"]["a"].input, problems) == (1, [])
+    assert from_environment({"QWEN_LSP_PRICES": "a=1"})[1] == ['QWEN_LSP_PRICES: expected object, got "a=1"']
 
 
 def test_a_wrong_variable_is_told_by_its_own_name() -> None:

@@ -160,6 +160,20 @@ def test_openai_servers_are_asked_for_fim_or_to_continue_the_last_message():
     assert fim.body["temperature"] == 0.0
 
 
+def test_a_server_with_a_template_of_its_own_gets_prompt_and_suffix():
+    """OpenAI's Completions: `suffix` is what comes after the inserted text."""
+    body = dialects.call(dataclasses.replace(SERVER, has_suffix=True), PROMPT).body
+    assert (body["prompt"], body["suffix"]) == (PROMPT.prefix, PROMPT.suffix)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_no_more_stops_are_sent_than_the_service_takes(count):
+    """The first of them; some servers refuse the whole request for one more."""
+    asked = dataclasses.replace(PROMPT, stop=tuple("abcde"))
+    body = dialects.call(dataclasses.replace(SERVER, stops=count), asked).body
+    assert body.get("stop", []) == list("abcde")[:count]
+
+
 def test_the_embedded_engine_keeps_the_prompt_it_has_read():
     """Only llama.cpp knows cache_prompt, so only the embedded engine is sent it."""
     assert dialects.call(LOCAL, PROMPT).body["cache_prompt"] is True

@@ -14,6 +14,7 @@ from qwen_lsp.core.prompt import (
     FIM_PREFIX,
     FIM_SUFFIX,
     SPECIAL_TOKENS,
+    fim_parts,
     fim_text,
     neutralised,
     partial_messages,
@@ -33,6 +34,15 @@ def prompt(prefix: str, suffix: str = "") -> Prompt:
 def test_fim_prompt_is_prefix_suffix_middle() -> None:
     """The FIM prompt holds what stands before the cursor, what follows it, and asks for the middle."""
     assert fim_text(prompt("def f(", "):\n")) == "<|fim_prefix|>def f(<|fim_suffix|>):\n<|fim_middle|>"
+
+
+def test_a_server_that_makes_the_prompt_gets_what_stands_before_and_after() -> None:
+    """Passages are comments above, whatever format was chosen: Qwen's tokens belong to the server there."""
+    asked = with_snippets(UNITS, form=Format.REPOSITORY)
+    before, after = fim_parts(asked)
+    assert after == asked.suffix
+    assert before.endswith("x = ")
+    assert "# METRE = 1\n" in before
 
 
 def test_prefix_only_prompt_ends_with_the_suffix_token() -> None:
@@ -122,6 +132,7 @@ def test_user_text_never_changes_the_structure(prefix: str, suffix: str) -> None
     """Whatever control tokens a file holds, the prompt's own are the only ones in it (invariant 11)."""
     found = re.findall(r"<\|[A-Za-z0-9_]+\|>", fim_text(prompt(prefix, suffix)))
     assert found == [FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE]
+    assert not re.search(r"<\|[A-Za-z0-9_]+\|>", "".join(fim_parts(prompt(prefix, suffix))))
     for message in partial_messages(prompt(prefix, suffix)):
         assert not re.search(r"<\|[A-Za-z0-9_]+\|>", message["content"])
 

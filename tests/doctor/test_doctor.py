@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from qwen_lsp.core.questions import Heard, stopped
 from qwen_lsp.doctor.examine import CHECKS
 from qwen_lsp.doctor.findings import Status
-from qwen_lsp.doctor.questions import Heard, stopped
 from tests.doctor.patients import KEY, changed, chatting, deaf, patient, seen_by, told, unstreamed, well
-from tests.fake_dashscope import FAILURES, Answer, FakeService, Fault
+from tests.fake_dashscope import FAILURES, Answer, FakeService, Fault, Received
 from tests.tls import relayed
 
 PATHS = {"/v1/completions", "/v1/chat/completions", "/v1/models", "/slots"}
@@ -204,6 +204,32 @@ async def test_a_chat_model_that_ignores_fim_is_told_as_that(tmp_path: Path) -> 
     assert "qwen.route to partial" in seen["fim"].fix
     assert seen["echo, fences"].status is Status.WARNING
     assert (seen.case.learned.fim, seen.case.learned.fences) == (False, True)
+
+
+async def test_a_server_that_makes_the_prompt_itself_is_well(tmp_path: Path) -> None:
+    """As Ollama: a raw prompt becomes a chat's, `suffix` does what is wanted. All else is then asked that way."""
+
+    def template(request: Received) -> Answer | str:
+        return well(request) if "suffix" in request.json else chatting(request)
+
+    async with FakeService(key=KEY, default=template) as fake:
+        seen = await seen_by(fake, tmp_path)
+    assert seen.wrong == {}
+    assert "suffix" in seen["fim"].said
+    assert (seen.case.learned.fim, seen.case.learned.suffix, seen.case.learned.fences) == (False, True, False)
+
+
+async def test_a_chat_model_that_continues_takes_the_place_of_fim(tmp_path: Path) -> None:
+    """As in the server; a coder would be better, and that is said."""
+
+    def chat(request: Received) -> Answer | str:
+        return well(request) if "messages" in request.json else chatting(request)
+
+    async with FakeService(key=KEY, default=chat) as fake:
+        seen = await seen_by(fake, tmp_path)
+    assert seen.wrong == {"fim": "warning"}
+    assert "in its place" in seen["fim"].said
+    assert (seen["partial mode"].status, seen["partial mode"].data["used"]) == (Status.OK, True)
 
 
 async def test_a_chat_that_begins_anew_is_told_as_that(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Home:
             "NO_PROXY": "*",
             "QWEN_LSP_LOG_FILE": str(self.log),
             "QWEN_LSP_LOG_LEVEL": "debug",
+            "QWEN_LSP_PROBE": "false",
         }
 
     def file(self, name: str, text: str) -> Path:

@@ -167,7 +167,7 @@ async def serving(settings: Mapping[str, Any], encoding: str, root: Path | None)
     with tempfile.TemporaryDirectory(prefix="eval-home-", ignore_cleanup_errors=True) as home:
         root = root or Path(home) / "nothing"
         env = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-        env |= {"HOME": home, "PYTHONPATH": str(ROOT)}
+        env |= {"HOME": home, "PYTHONPATH": str(ROOT), "QWEN_LSP_PROBE": "false"}
         command = (sys.executable, "-m", "qwen_lsp", "serve")
         editor = await Editor.start(command, env, Path(home), settings)
         assert isinstance(editor, Editor)

@@ -96,7 +96,7 @@ def _native_body(service: Service, prompt: Prompt) -> dict[str, object]:
         "max_tokens": prompt.max_tokens,
         "temperature": _temperature(prompt),
     }
-    if stop := openai.stops(prompt):
+    if stop := openai.stops(service, prompt):
         parameters["stop"] = stop
     if service.disable_thinking:
         parameters["enable_thinking"] = False

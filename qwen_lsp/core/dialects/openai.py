@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qwen_lsp.core.model import Delta, Prompt, Route, Service, Usage
-from qwen_lsp.core.prompt import fim_text, partial_messages
+from qwen_lsp.core.prompt import fim_parts, fim_text, partial_messages
 
-_MOST_STOPS = 4
 _MOST_TOKENS = 2**31
 
 
@@ -22,6 +21,9 @@ def request(service: Service, prompt: Prompt) -> tuple[str, dict[str, object]]:
         # llama.cpp keeps the prompt it has read and starts from there; on by default, said because all
         # depends on it.
         body["cache_prompt"] = True
+    if service.route is Route.FIM and service.has_suffix:
+        before, after = fim_parts(prompt)
+        return "/completions", body | {"prompt": before, "suffix": after}
     if service.route is Route.FIM:
         return "/completions", body | {"prompt": fim_text(prompt)}
     # vLLM and SGLang need the first two fields to go on with the last message instead of beginning a new
@@ -48,14 +50,14 @@ def common(service: Service, prompt: Prompt) -> dict[str, object]:
         "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
     }
-    if stop := stops(prompt):
+    if stop := stops(service, prompt):
         body["stop"] = stop
     return body
 
 
-def stops(prompt: Prompt) -> list[str]:
-    """The first four stop strings: services refuse more."""
-    return [text for text in prompt.stop if text][:_MOST_STOPS]
+def stops(service: Service, prompt: Prompt) -> list[str]:
+    """The first stop strings, as many as the service takes: it would refuse more."""
+    return [text for text in prompt.stop if text][: service.stops]
 
 
 def delta(payload: Mapping[str, object]) -> Delta | None:

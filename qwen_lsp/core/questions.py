@@ -65,6 +65,16 @@ REPEATED = _prompt("".join(f"def number_{n}():\n    return {n}\n\n\n" for n in r
 """The prompt that is sent twice: DashScope's context cache begins at 256 tokens by some of its documents."""
 
 
+def opening(route: Route) -> Prompt:
+    """The first question, which tells at the same time whether the route works."""
+    return FIM if route is Route.FIM else PARTIAL
+
+
+def works(route: Route, text: str) -> bool:
+    """Whether the answer to the route's `opening` is right."""
+    return fills_in(text) if route is Route.FIM else continues(text)
+
+
 def cost(prompt: Prompt, route: Route) -> int:
     """The most tokens that asking can cost; on the safe side of the estimate's error."""
     texts = (each["content"] for each in partial_messages(prompt)) if route is Route.PARTIAL else (fim_text(prompt),)
