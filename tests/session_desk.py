@@ -133,9 +133,20 @@ class Desk:
         tally = Tally(self, lambda: "2026-11-22")
         self.standings: list[dict[str, Any]] = []
         self.counted: list[tuple[str, dict[str, float]]] = []
-        self.server = build(self.make, Layers(**options), self.follower, tally=tally, board=Board(self))  # type: ignore[arg-type]
+        self.fetch: Callable[[str, Callable[[int, int], None]], str] = lambda name, _told: name
+        self.server = build(  # type: ignore[arg-type]
+            self.make,
+            Layers(**options),
+            self.follower,
+            tally=tally,
+            board=Board(self),
+            fetch=self._fetch,
+        )
         self.server.protocol.set_writer(self)  # type: ignore[arg-type]
         self.ids = 0
+
+    def _fetch(self, name: str, on_progress: Callable[[int, int], None]) -> str:
+        return self.fetch(name, on_progress)
 
     def make(self, settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
         self.engines.append(Engine(settings, on_notice))

@@ -614,6 +614,24 @@ Objects are property lists, or as lsp-mode has them."
   (interactive)
   (message "%s" (qwen-lsp--get (qwen-lsp--execute "qwen.statistics") "text")))
 
+(defun qwen-lsp-use (provider model)
+  "Let PROVIDER complete with MODEL in this session; with neither as the settings say."
+  (interactive (list (completing-read "Provider (empty: as set): " '("dashscope" "openai" "local"))
+                     (read-string "Model (empty: its default): ")))
+  (qwen-lsp--hide)
+  (qwen-lsp--tell (qwen-lsp--execute "qwen.use" provider model)))
+
+(defun qwen-lsp-clear-cache ()
+  "Forget all answers, and look for the service anew."
+  (interactive)
+  (qwen-lsp--hide)
+  (qwen-lsp--tell (qwen-lsp--execute "qwen.clearCache")))
+
+(defun qwen-lsp-fetch-model (model)
+  "Fetch the embedded MODEL, for all editors; it needs no key."
+  (interactive (list (completing-read "Model: " '("1.5b" "0.5b") nil nil nil nil "1.5b")))
+  (message "%s" (qwen-lsp--get (qwen-lsp--execute "qwen.fetchModel" model) "text")))
+
 (defun qwen-lsp-log ()
   "Show what the server has logged."
   (interactive)

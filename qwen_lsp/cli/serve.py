@@ -149,7 +149,27 @@ def _server(layers: Layers, level: str | None) -> Server:
         if configured(layers.merged(), env) == "dashscope":
             asyncio.get_running_loop().run_in_executor(None, import_module, "qwen_lsp.backend.httpx_wire")
 
-    return build(make_engine, layers, workspace, on_settings=on_settings, on_ready=on_ready, tally=tally, board=board)
+    def fetch(name: str, on_progress: Callable[[int, int], None]) -> str:
+        from qwen_lsp.backend import download, weights
+        from qwen_lsp.core.model import BackendError, Kind
+
+        try:
+            download.pull(name or weights.DEFAULT, cache_dir(env), on_progress=on_progress)
+        except weights.WeightsError as error:
+            raise BackendError(Kind.MODEL, error.message) from error
+        known = weights.known(name or weights.DEFAULT)
+        return known.name if known else name
+
+    return build(
+        make_engine,
+        layers,
+        workspace,
+        on_settings=on_settings,
+        on_ready=on_ready,
+        tally=tally,
+        board=board,
+        fetch=fetch,
+    )
 
 
 def _layers(layer: dict[str, object], problems: list[str]) -> Layers:

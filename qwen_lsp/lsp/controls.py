@@ -69,6 +69,9 @@ class Host(Protocol):
     def renew(self) -> None:
         """Forgets all answers and all that was found out about the service."""
 
+    def fetch(self, model: str) -> str:
+        """Begins to fetch an embedded model's weights; what is said to that."""
+
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
 
@@ -122,6 +125,7 @@ class Controls:
             "qwen.toggleFile": self._toggle_file,
             "qwen.use": self._use,
             "qwen.clearCache": self._clear_cache,
+            "qwen.fetchModel": self._fetch_model,
         }
 
     def execute(self, params: Mapping[str, Any]) -> Json:
@@ -258,6 +262,12 @@ class Controls:
     def _clear_cache(self, *_: object) -> Json:
         self._host.renew()
         return _json(self._now())
+
+    def _fetch_model(self, model: object = None, *_: object) -> Json:
+        """The weights of an embedded model, by its name; without one those of the default."""
+        if not isinstance(model, str | None):
+            raise Refused(INVALID_PARAMS, "qwen.fetchModel: takes a model's name, such as 1.5b")
+        return {"text": self._host.fetch(model or "")}
 
     def _records(self, *_: object) -> Json:
         return {"records": self.journal.records()}

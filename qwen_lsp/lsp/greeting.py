@@ -34,6 +34,7 @@ COMMANDS = (
     "qwen.toggleFile",
     "qwen.use",
     "qwen.clearCache",
+    "qwen.fetchModel",
 )
 """What `workspace/executeCommand` takes (lsp/controls.py)."""
 NAME = "qwen-lsp"

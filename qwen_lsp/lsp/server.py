@@ -29,6 +29,7 @@ from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
 from qwen_lsp.lsp.controls import Board, Controls
 from qwen_lsp.lsp.documents import Documents
+from qwen_lsp.lsp.fetching import Fetch, Fetching
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
 from qwen_lsp.lsp.indexing import Indexing, watch_files
@@ -64,6 +65,7 @@ class Server(LanguageServer):
         on_ready: Callable[[], object] = lambda: None,
         tally: Tally | None = None,
         board: Board | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
@@ -74,6 +76,7 @@ class Server(LanguageServer):
         self._client = Client()
         self._controls = Controls(self, tally, board)
         self._tally = tally
+        self._fetching = Fetching(self, fetch, self._ask, on_end=self._fetched) if fetch else None
         self._menu = False
         self._documents = Documents()
         self._settings = layers.merged()
@@ -192,6 +195,16 @@ class Server(LanguageServer):
         if self._engine is not None:
             self._in_background(self._close(self._engine, linger=True))
             self._engine = None
+
+    def fetch(self, model: str) -> str:
+        """Begins to fetch an embedded model's weights, which stay here for all editors."""
+        if self._fetching is None or self._settings.local_only:
+            return "qwen.localOnly is on, so nothing is fetched; `qwen-lsp model pull` in a terminal does it"
+        return self._fetching.begin(model, shown=self._client.progress)
+
+    def _fetched(self, level: str, said: str) -> None:
+        self._show(level, said)
+        self.renew()
 
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
@@ -375,15 +388,25 @@ def build(  # noqa: PLR0913 - as above
     on_ready: Callable[[], object] = lambda: None,
     tally: Tally | None = None,
     board: Board | None = None,
+    fetch: Fetch | None = None,
 ) -> Server:
     """A server with its handlers. Needs a running event loop.
 
     `make_engine` is called with the settings and a function that shows notices, anew when settings change that
     matter to it. `follower` is told of the workspace. `on_settings` hears of all settings, `on_ready` that the editor
     has been greeted. `tally` counts what becomes of suggestions, `board` hears how the session
-    stands.
+    stands, `fetch` gets an embedded model's weights.
     """
-    server = Server(make_engine, layers, follower, on_settings=on_settings, on_ready=on_ready, tally=tally, board=board)
+    server = Server(
+        make_engine,
+        layers,
+        follower,
+        on_settings=on_settings,
+        on_ready=on_ready,
+        tally=tally,
+        board=board,
+        fetch=fetch,
+    )
     server.protocol.plain |= {
         types.INITIALIZE: server.initialize,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,

@@ -52,6 +52,11 @@ async def client(tmp_path: Path) -> AsyncIterator[RawClient]:
         yield client
 
 
+def shown(client: RawClient) -> list[str]:
+    """The messages that a person has seen."""
+    return [m["params"]["message"] for m in client.messages if m.get("method") == "window/showMessage"]
+
+
 async def ghost(
     client: RawClient, model: Path, before: str = BEFORE, after: str = AFTER, **settings: Any
 ) -> dict[str, Any]:
@@ -136,3 +141,14 @@ async def test_complete_says_what_the_engine_counted(model_05b: Path, tmp_path: 
     assert said["model"] == "qwen2.5-coder-0.5b"
     assert said["tokens"]["generated"] > 1
     assert 0 < said["firstTokenMs"] <= said["generationMs"]
+
+
+async def test_an_editor_can_fetch_the_model(client: RawClient, model_smollm2: Path) -> None:
+    """What is here already is here at once, whole; what there is no such model of is one line."""
+    await client.initialize(initializationOptions={"provider": "local", "model": model_smollm2.stem})
+    for name, told in (("smollm2-135m", "smollm2-135m is here"), ("nonsense", "choose one of")):
+        reply = await client.ask("workspace/executeCommand", {"command": "qwen.fetchModel", "arguments": [name]})
+        assert reply["result"]["text"] == f"fetching {name}"
+        async with asyncio.timeout(PATIENCE):
+            while not any(told in text for text in shown(client)):  # noqa: ASYNC110 - another process has no events
+                await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from tests.editors import screenshot
+from tests.editors.home import MODEL
 from tests.editors.install import program
 from tests.editors.neovim import PLUGIN, ROOT, configure, install, neovim
 from tests.editors.terminal import Terminal
@@ -80,6 +81,31 @@ async def test_keys_of_one_s_own(name, home, service):
 
 
 @BOTH
+async def test_another_model_for_this_session(name, home, service):
+    """`:Qwen use` and `:Qwen clear` lead to new questions, `:Qwen fetch` says what there is to be fetched."""
+    install(home)
+    configure(home, STATUSLINE)
+    service.default = writes(SUM)
+    async with neovim(name, home) as editor:
+        await editor.edit("sum.py", "")
+        await editor.insert("i", "def add")
+        await service.until(1)
+        await editor.run("Qwen use openai qwen-coder-turbo")
+        asked = len(service.generations)
+        await editor.insert("A", "(")
+        await service.until(asked + 1)
+        assert service.generations[-1].json["model"] == "qwen-coder-turbo"
+        await editor.run("Qwen clear")
+        await editor.run("Qwen use")
+        asked = len(service.generations)
+        await editor.insert("A", "a")
+        await service.until(asked + 1)
+        assert service.generations[-1].json["model"] == MODEL
+        await editor.run("Qwen fetch nonsense")
+        await editor.terminal.until("choose one of")
+
+
+@BOTH
 async def test_commands_and_statusline(name, home, service):
     """`:Qwen` pauses, resumes, tells; the statusline follows; names are completed."""
     install(home)
@@ -111,7 +137,7 @@ async def test_commands_and_statusline(name, home, service):
         await editor.run("echo getcompletion('Qwen s', 'cmdline') + getcompletion('Qwen toggle f', 'cmdline')")
         await editor.terminal.until("['snooze', 'stats', 'status', 'file']")
         await editor.run("Qwen nonsense")
-        await editor.terminal.until("qwen: `:Qwen` takes inspect, log, snooze, stats, status, toggle, why")
+        await editor.terminal.until("takes clear, fetch, inspect, log, snooze, stats, status, toggle, use, why")
         await editor.run("Qwen inspect")
         await editor.terminal.until("# A suggestion")
         await editor.run("Qwen log")

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from tests.editors.browser import PATIENCE, Browser
-from tests.editors.home import Home, settle
+from tests.editors.home import MODEL, Home, settle
 from tests.editors.install import folder, missing
 from tests.editors.writer import writes
 from tests.fake_dashscope import FakeService
@@ -326,6 +326,35 @@ async def test_the_menu_pauses_and_says_why(code: Code, service: FakeService) ->
     await code.run("Notifications: Clear All Notifications")
     await code.run("Qwen: Pause or Resume")
     await code.until_status("ready")
+
+
+async def test_another_model_for_this_session(code: Code, service: FakeService) -> None:
+    """Chosen in the menu, it is asked from then on; a file can be turned off there."""
+    service.default = writes("def zero():\n    return 0\n")
+    await code.open("none.py", "def zero():\n    \n", 2)
+    await code.run("Qwen: Use Another Provider or Model")
+    await code.page.until("document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? ''")
+    await code.page.type("OpenAI")
+    await code.choose("An OpenAI-compatible server")
+    title = "document.querySelector('.quick-input-title')?.textContent ?? ''"
+    await code.page.until(title, lambda seen: "openai" in seen)
+    await code.page.type("qwen-coder-turbo")
+    await code.page.press("Enter")
+    asked = len(service.generations)
+    await code.page.type("re")
+    await service.until(asked + 1)
+    assert service.generations[-1].json["model"] == "qwen-coder-turbo"
+    await code.run("Qwen: Use Another Provider or Model")
+    await code.choose("As the settings say")
+    await code.run("Qwen: Forget All Answers")
+    asked = len(service.generations)
+    await code.page.type("tu")
+    await service.until(asked + 1)
+    assert service.generations[-1].json["model"] == MODEL
+    await code.run("Qwen: Turn Off or On for This File")
+    silent = code.home.logged().count("outcome=file")
+    await code.page.type("r")
+    await code.home.until_logged("outcome=file", silent + 1)
 
 
 async def test_without_a_key_one_notice_and_with_one_ghost_text(code: Code, service: FakeService) -> None:

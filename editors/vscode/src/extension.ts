@@ -1,6 +1,6 @@
 /** The extension: finds the server, keeps one session with it, and puts commands and status at its sides. */
 
-import { commands, Uri, window, workspace, type ExtensionContext } from 'vscode'
+import { commands, Uri, window, workspace, type ExtensionContext, type TextDocument } from 'vscode'
 
 import { find, NoServer, type Executable } from './executable.js'
 import { install, runInTerminal } from './install.js'
@@ -44,7 +44,10 @@ class Extension {
       log: () => this.log.show(),
       key: () => this.setKey(),
       install: () => this.install(),
-      pull: () => this.inTerminal('model', 'pull'),
+      toggleFile: () => this.toggleFile(window.activeTextEditor?.document),
+      use: () => this.use(),
+      clearCache: () => this.execute('qwen.clearCache'),
+      pull: () => this.pull(),
       restart: () => this.restart(),
     }
     context.subscriptions.push(
@@ -122,6 +125,10 @@ class Extension {
       pause: () => this.execute('qwen.pause'),
       snooze: () => this.execute('qwen.snooze'),
       toggleLanguage: (language) => this.execute('qwen.toggleLanguage', language),
+      toggleFile: (document) => this.toggleFile(document),
+      use: () => this.use(),
+      clearCache: () => this.execute('qwen.clearCache'),
+      pull: this.status.state === 'error' ? () => this.pull() : undefined,
       why: () => this.why(),
       inspect: () => this.inspect(),
       statistics: () => this.statistics(),
@@ -154,6 +161,25 @@ class Extension {
   private async statistics(): Promise<void> {
     const answer = await this.execute<Answer>('qwen.statistics')
     if (answer) await window.showInformationMessage('Qwen: statistics', { modal: true, detail: answer.text })
+  }
+
+  private async toggleFile(document: TextDocument | undefined): Promise<void> {
+    if (document) await this.execute('qwen.toggleFile', document.uri.toString())
+  }
+
+  /** Another provider, and perhaps model, for this session. */
+  private async use(): Promise<void> {
+    const provider = await menu.provider()
+    if (provider === undefined) return
+    const prompt = 'Its model; empty: the default'
+    const model = provider && (await window.showInputBox({ title: `Qwen: ${provider}`, prompt }))
+    if (model !== undefined) await this.execute('qwen.use', provider, model)
+  }
+
+  /** The embedded model: by the server, which shows how far it is; in a terminal where none runs. */
+  private async pull(): Promise<void> {
+    if (this.session) await this.execute('qwen.fetchModel')
+    else await this.inTerminal('model', 'pull')
   }
 
   /** Runs one of the server's commands; without a server says why there is none. */

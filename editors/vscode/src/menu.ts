@@ -14,6 +14,10 @@ export interface Actions {
   pause(): unknown
   snooze(): unknown
   toggleLanguage(language: string): unknown
+  toggleFile(document: TextDocument): unknown
+  use(): unknown
+  clearCache(): unknown
+  pull?: (() => unknown) | undefined
   why(): unknown
   inspect(): unknown
   log(): unknown
@@ -29,6 +33,17 @@ export async function show(status: Status, document: TextDocument | undefined, a
   const entries = [...entriesFor(status, document, actions)]
   const chosen = await window.showQuickPick(entries, { title, placeHolder: status.reason })
   await chosen?.run()
+}
+
+/** Who is to complete: '' for what the settings say, undefined for no choice. */
+export async function provider(): Promise<string | undefined> {
+  const entries = [
+    { label: 'As the settings say', name: '' },
+    { label: 'DashScope', name: 'dashscope' },
+    { label: 'An OpenAI-compatible server', description: 'qwen.baseUrl', name: 'openai' },
+    { label: 'The embedded model', name: 'local' },
+  ]
+  return (await window.showQuickPick(entries, { title: 'Qwen: who completes in this session' }))?.name
 }
 
 function* entriesFor(status: Status, document: TextDocument | undefined, actions: Actions): Generator<Entry> {
@@ -47,7 +62,12 @@ function* entriesFor(status: Status, document: TextDocument | undefined, actions
       const { languageId } = document
       const label = `$(circle-slash) Turn off or on for ${languageId}`
       yield { label, description: 'in this session', run: () => actions.toggleLanguage(languageId) }
+      const run = () => actions.toggleFile(document)
+      yield { label: '$(circle-slash) Turn off or on for this file', description: 'in this session', run }
     }
+    yield { label: '$(arrow-swap) Use another provider or model', description: 'in this session', run: actions.use }
+    if (actions.pull) yield { label: '$(cloud-download) Fetch the embedded model', run: actions.pull }
+    yield { label: '$(trash) Forget all answers', run: actions.clearCache }
     yield { label: '$(graph) Statistics', run: actions.statistics }
   }
   yield { label: '$(key) Set the API key', run: actions.key }

@@ -34,7 +34,7 @@ local function say_status(status)
   say(require('qwen.status').sentence(status))
 end
 
----@type table<string, { run: fun(argument?: string), arguments?: string[] }>
+---@type table<string, { run: fun(first?: string, second?: string), arguments?: string[] }>
 local subcommands = {
   status = {
     run = function()
@@ -75,6 +75,25 @@ local subcommands = {
       end)
     end,
   },
+  use = {
+    arguments = { 'dashscope', 'openai', 'local' },
+    run = function(provider, model)
+      execute('qwen.use', { provider or vim.NIL, model or vim.NIL }, say_status)
+    end,
+  },
+  clear = {
+    run = function()
+      execute('qwen.clearCache', {}, say_status)
+    end,
+  },
+  fetch = {
+    arguments = { '1.5b', '0.5b' },
+    run = function(model)
+      execute('qwen.fetchModel', { model }, function(fetching)
+        say(fetching.text)
+      end)
+    end,
+  },
   log = {
     run = function()
       local own = require('qwen').config.settings.logFile or vim.env.QWEN_LSP_LOG_FILE
@@ -99,7 +118,7 @@ local names = vim.fn.sort(vim.tbl_keys(subcommands))
 function M.run(arguments)
   local subcommand = subcommands[arguments[1] or 'status']
   if subcommand then
-    subcommand.run(arguments[2])
+    subcommand.run(arguments[2], arguments[3])
   else
     vim.notify('qwen: `:Qwen` takes ' .. table.concat(names, ', '), vim.log.levels.ERROR)
   end
