@@ -145,6 +145,14 @@ async def test_a_failed_search_is_repeated_after_a_pause(desk, fake):
     assert (await backend.service()).model == fake.models[0]
 
 
+@pytest.mark.parametrize("settings", [{}, {"provider": "local"}, {"model": "qwen2.5-coder-1.5b"}])
+async def test_a_model_that_could_be_fetched_is_named_each_time(desk, settings):
+    """For the editor's button; also while the search is not repeated."""
+    backend = desk.backend(**settings)
+    for _ in range(2):
+        assert (await failure_of(backend.service())).lacks == "qwen2.5-coder-1.5b"
+
+
 async def test_a_region_is_remembered_between_starts_and_forgotten_when_refused(desk, tmp_path):
     """A key's region is asked once in all; when the region refuses the key later, it is asked again."""
     async with FakeService(key=KEY) as fake, FakeService(key="sk-other", region="us-east-1") as other:

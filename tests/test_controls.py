@@ -229,6 +229,32 @@ def test_the_status_says_the_most_important_thing(health, switches, options, sta
     assert found.model == (health.service.model if health.service else "")
 
 
+@pytest.mark.parametrize(
+    ("health", "switches", "options", "command"),
+    [
+        (Health(SERVICE), Switches(), {}, None),
+        (Health(), Switches(paused=True), {}, ("qwen.resume", ())),
+        (Health(), Switches(), {"enabled": False}, ("qwen.resume", ())),
+        (Health(SERVICE, BackendError(Kind.AUTH, "wrong key")), Switches(), {}, ("qwen.why", ())),
+        (Health(None, BackendError(Kind.MODEL, "x", lacks="m")), Switches(), {}, ("qwen.fetchModel", ("m",))),
+    ],
+)
+def test_the_status_names_the_command_that_helps(health, switches, options, command):
+    """For the editor's button: what ends a pause, what fetches a model that is lacking, what says more."""
+    found = status(health, switches, **({"enabled": True, "busy": False, "now": 100.0} | options)).remedy
+    assert (found and (found.command, found.arguments)) == command
+    assert found is None or found.command in COMMANDS
+
+
+async def test_editors_get_the_command_as_lsp_has_commands(desk):
+    """A title, a name, arguments."""
+    desk.begin(**LISTENING)
+    await run(desk, "qwen.pause")
+    assert desk.statuses()[-1]["command"] == {"title": "Resume", "command": "qwen.resume", "arguments": []}
+    await run(desk, "qwen.resume")
+    assert desk.statuses()[-1]["command"] is None
+
+
 async def test_the_ledger_hears_of_requests_and_of_what_became_of_suggestions(desk):
     """Shown, then in the document in one step: taken. Nothing of the text is told, only the language."""
     desk.begin()

@@ -104,7 +104,7 @@ class ModelBackend:
             return await self._at_engine(self._service)
         if self._failure is not None and self._clock() < self._retry_at:
             failure = self._failure
-            raise BackendError(failure.kind, failure.message, retry_after=failure.retry_after)
+            raise BackendError(failure.kind, failure.message, retry_after=failure.retry_after, lacks=failure.lacks)
         if self._resolving is None:
             self._resolving = asyncio.create_task(self._resolve())
             self._resolving.add_done_callback(self._resolved)

@@ -119,6 +119,7 @@ async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) 
         Kind.CONFIG,
         f"{lacking or 'no model is set up'}: run `qwen-lsp model pull` for one on this machine, or set "
         f"{DASHSCOPE_KEY} for DashScope",
+        lacks=weights.DEFAULT,
     )
 
 
@@ -201,7 +202,7 @@ async def _local(settings: Settings, effects: Effects) -> Service:
     known = weights.known(name)
     path = effects.weights(name)
     if path is None:
-        raise BackendError(Kind.MODEL, _missing(known.name if known else name))
+        raise BackendError(Kind.MODEL, _missing(known.name if known else name), lacks=known.name if known else "")
     place = await effects.engine(path)
     return _service(settings, "local", place.base_url, known.name if known else path.stem, place.key)
 

@@ -228,8 +228,10 @@ class Kind(Enum):
 class BackendError(Exception):
     """A service failed. `message` is one line for a person, without key or code, and names what to do."""
 
-    def __init__(self, kind: Kind, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, kind: Kind, message: str, *, retry_after: float | None = None, lacks: str = "") -> None:
         super().__init__(message)
+        self.lacks = lacks
+        """The embedded model that would have to be fetched, if that would help."""
         self.kind = kind
         self.message = message
         self.retry_after = retry_after

@@ -58,6 +58,19 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """A command that changes the status, or says more; for a button or a key."""
+
+    title: str
+    command: str
+    """Of `workspace/executeCommand`."""
+    arguments: tuple[str, ...] = ()
+
+
+RESUME, WHY = Remedy("Resume", "qwen.resume"), Remedy("Why?", "qwen.why")
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What an editor shows."""
 
@@ -70,6 +83,7 @@ class Status:
     """Seconds."""
     until: float | None = None
     """When a pause ends by itself, in seconds since the epoch."""
+    remedy: Remedy | None = None
 
 
 def status(health: Health, switches: Switches, *, enabled: bool, busy: bool, now: float) -> Status:
@@ -78,7 +92,15 @@ def status(health: Health, switches: Switches, *, enabled: bool, busy: bool, now
     state, reason, until = _state(health.trouble, switches, enabled=enabled, busy=busy, now=now)
     reason = reason or (service.standing_in if service else "")
     provider, model = (service.provider, service.model) if service else ("", "")
-    return Status(state, reason, provider, model, health.latency, until)
+    return Status(state, reason, provider, model, health.latency, until, _remedy(state, health.trouble))
+
+
+def _remedy(state: State, trouble: BackendError | None) -> Remedy | None:
+    if state in {State.OFF, State.PAUSED}:
+        return RESUME
+    if trouble is not None and trouble.lacks:
+        return Remedy(f"Fetch {trouble.lacks}", "qwen.fetchModel", (trouble.lacks,))
+    return WHY if trouble is not None else None
 
 
 def _state(

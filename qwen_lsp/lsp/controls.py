@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -344,7 +344,7 @@ def _text(snapshot: Snapshot) -> str:
 
 
 def _json(value: Status) -> dict[str, Any]:
-    """A status as editors get it: latency in milliseconds, times as ISO 8601."""
+    """A status as editors get it: latency in milliseconds, times as ISO 8601, the remedy as LSP's Command."""
     until = datetime.fromtimestamp(value.until, UTC).isoformat(timespec="seconds") if value.until is not None else None
     return {
         "state": value.state.value,
@@ -353,4 +353,5 @@ def _json(value: Status) -> dict[str, Any]:
         "model": value.model,
         "latency": None if value.latency is None else round(1000 * value.latency),
         "until": until,
+        "command": None if value.remedy is None else asdict(value.remedy),
     }

@@ -128,7 +128,7 @@ class Extension {
       toggleFile: (document) => this.toggleFile(document),
       use: () => this.use(),
       clearCache: () => this.execute('qwen.clearCache'),
-      pull: this.status.state === 'error' ? () => this.pull() : undefined,
+      remedy: (command, ...args) => this.execute(command, ...args),
       why: () => this.why(),
       inspect: () => this.inspect(),
       statistics: () => this.statistics(),

@@ -17,7 +17,7 @@ export interface Actions {
   toggleFile(document: TextDocument): unknown
   use(): unknown
   clearCache(): unknown
-  pull?: (() => unknown) | undefined
+  remedy(command: string, ...args: unknown[]): unknown
   why(): unknown
   inspect(): unknown
   log(): unknown
@@ -26,6 +26,9 @@ export interface Actions {
   key(): unknown
   install?: (() => unknown) | undefined
 }
+
+/** Remedies that have an entry of their own. */
+const MENU = new Set(['qwen.why', 'qwen.resume'])
 
 /** Shows the menu and does what is chosen. */
 export async function show(status: Status, document: TextDocument | undefined, actions: Actions): Promise<void> {
@@ -50,6 +53,10 @@ function* entriesFor(status: Status, document: TextDocument | undefined, actions
   if (actions.install) {
     yield { label: '$(cloud-download) Install the server', run: actions.install }
   } else {
+    if (status.command && !MENU.has(status.command.command)) {
+      const { title, command, arguments: args } = status.command
+      yield { label: `$(lightbulb) ${title}`, run: () => actions.remedy(command, ...args) }
+    }
     yield { label: '$(question) Why is there no suggestion?', run: actions.why }
     yield { label: '$(search) Inspect the last request', run: actions.inspect }
     if (status.state === 'paused' || status.state === 'off') {
@@ -66,7 +73,6 @@ function* entriesFor(status: Status, document: TextDocument | undefined, actions
       yield { label: '$(circle-slash) Turn off or on for this file', description: 'in this session', run }
     }
     yield { label: '$(arrow-swap) Use another provider or model', description: 'in this session', run: actions.use }
-    if (actions.pull) yield { label: '$(cloud-download) Fetch the embedded model', run: actions.pull }
     yield { label: '$(trash) Forget all answers', run: actions.clearCache }
     yield { label: '$(graph) Statistics', run: actions.statistics }
   }

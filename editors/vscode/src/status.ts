@@ -12,6 +12,8 @@ export interface Status {
   latency?: number | null
   /** When a snooze ends. */
   until?: string | null
+  /** What would help. */
+  command?: { title: string; command: string; arguments: unknown[] } | null
 }
 
 const ICONS: Record<Status['state'], string> = {

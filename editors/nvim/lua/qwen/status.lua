@@ -8,6 +8,7 @@ local M = {}
 ---@field model string
 ---@field latency? integer Milliseconds.
 ---@field until? string When a pause ends by itself, ISO 8601.
+---@field command? { title: string, command: string, arguments: string[] } What would help.
 
 ---@type table<integer, qwen.Status> By client.
 local last = {}
