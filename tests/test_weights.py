@@ -13,9 +13,9 @@ import pytest
 
 from qwen_lsp.backend import download, weights
 from qwen_lsp.backend.growing import Unavailable
-from qwen_lsp.backend.private import try_lock
 from qwen_lsp.backend.sources import Hub, PackageMirror
 from qwen_lsp.backend.weights import Mirror, Weights, WeightsError
+from qwen_lsp.private import try_lock
 
 CONTENT = b"GGUF" + bytes(range(256)) * 1200
 TINY = Weights(

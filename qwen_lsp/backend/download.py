@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from qwen_lsp.backend.growing import OnProgress, Unavailable
-from qwen_lsp.backend.private import private_dir, try_lock
 from qwen_lsp.backend.sources import GivenFile, Hub, PackageMirror, Source
 from qwen_lsp.backend.weights import (
     MODELS,
@@ -28,6 +27,7 @@ from qwen_lsp.backend.weights import (
     stamp,
     verify,
 )
+from qwen_lsp.private import private_dir, try_lock
 
 SPARE = 200_000_000
 """Bytes wanted beyond the model: one part of the mirror, twice."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_lsp.backend import engine_process
-from qwen_lsp.backend.private import private_dir
+from qwen_lsp.private import private_dir
 
 HELLO = 2.0
 """Seconds an engine may take to answer a greeting; it is on this machine and never busy."""

@@ -154,7 +154,7 @@ class Keeper:
             return False
         challenge = secrets.token_hex(16)
         _say(user, f"welcome {proof(self._key, 'engine', nonce)} {challenge}")
-        return hmac.compare_digest(_line(lines), proof(self._key, "user", challenge))
+        return hmac.compare_digest(_line(lines).encode(), proof(self._key, "user", challenge).encode())
 
     def _join(self, user: socket.socket) -> None:
         with self._changed:

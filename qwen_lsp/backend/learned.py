@@ -15,9 +15,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from qwen_lsp.backend.private import write_private
 from qwen_lsp.core.dialects import models
 from qwen_lsp.core.model import Api, Route, Service
+from qwen_lsp.private import write_private
 
 MOST = 100
 """Endpoints that are remembered; the oldest goes first."""

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import qwen_lsp
 from qwen_lsp.backend import engine_link, weights
-from qwen_lsp.backend.private import try_lock
 from qwen_lsp.core.config import LocalSettings
 from qwen_lsp.core.model import BackendError, Kind, Notice, Secret
+from qwen_lsp.private import try_lock
 
 LOAD = 120.0
 """Seconds an engine may take to load: the 1.5B took 0.6 to 15 s, from a slow disk it is a minute."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from qwen_lsp.backend.private import write_private
 from qwen_lsp.core.dialects.dashscope import REGIONS
 from qwen_lsp.core.model import BackendError, Kind, Secret
+from qwen_lsp.private import write_private
 
 PROBE_SECONDS = 5.0
 

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qwen_lsp.backend.growing import Growing, OnProgress, Unavailable
-from qwen_lsp.backend.private import private_dir, write_private
 from qwen_lsp.backend.weights import Mirror, Weights
+from qwen_lsp.private import private_dir, write_private
 
 REACH = 5.0
 """Seconds a source may take until it is known to answer."""
@@ -204,6 +204,7 @@ class PackageMirror:
 
 
 def _run(command: Sequence[str], env: dict[str, str], log: Path, on_wait: Callable[[], None]) -> None:
+    log.touch(0o600)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - pip, with arguments of our own
             command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen_lsp.backend.private import write_private
+from qwen_lsp.private import write_private
 
 DEFAULT = "qwen2.5-coder-1.5b"
 CHUNK = 1 << 20

@@ -30,6 +30,7 @@ _REFUSED: set[str] = set()
 """Log files that could not be written: told once."""
 _LEVELS = ("debug", "info", "warning", "error")
 _STDIN = 0
+_TCP_KEY = "QWEN_LSP_TCP_KEY"
 
 
 def register(commands: Commands) -> None:
@@ -38,7 +39,9 @@ def register(commands: Commands) -> None:
     transport = parser.add_mutually_exclusive_group()
     transport.add_argument("--stdio", action="store_true", help="talk over standard input and output (the default)")
     transport.add_argument(
-        "--tcp", metavar="HOST:PORT", help="listen there instead, for debugging; without HOST on this machine only"
+        "--tcp",
+        metavar="HOST:PORT",
+        help="listen there instead, for debugging; without HOST on this machine only; says the key that clients need",
     )
     parser.add_argument("--log-level", choices=_LEVELS, help="wins over the setting `logLevel`")
     parser.add_argument("--log-file", metavar="FILE", help="write the log there too, unless `logFile` is set")
@@ -81,6 +84,7 @@ def _session(layers: Layers, level: str | None, start: Start, stdout: int) -> in
 
 def _serve_tcp(address: str, make_layers: Callable[[], Layers], level: str | None) -> int:
     import asyncio
+    import secrets
 
     from qwen_lsp.lsp.session import over_tcp
 
@@ -88,8 +92,18 @@ def _serve_tcp(address: str, make_layers: Callable[[], Layers], level: str | Non
     if not port.isdecimal() or int(port) > 65535:
         print(f"qwen-lsp: --tcp {address}: not an address; write HOST:PORT, e.g. 127.0.0.1:9257", file=sys.stderr)
         return 2
+    given = os.environ.pop(_TCP_KEY, "")  # no child needs it
+    key = given or secrets.token_urlsafe()
+
+    def tell(where: str) -> None:
+        # Not through the logger: a log file is no place for a key.
+        what = f"what {_TCP_KEY} holds" if given else key
+        line = f"qwen-lsp: listening on {where}; initializationOptions.tcpKey has to be {what}"
+        print(line, file=sys.stderr, flush=True)
+
+    where = (host.strip("[]") or "127.0.0.1", int(port))
     try:
-        return asyncio.run(over_tcp(lambda: _server(make_layers(), level), host.strip("[]") or "127.0.0.1", int(port)))
+        return asyncio.run(over_tcp(lambda: _server(make_layers(), level), where, key, tell))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         print(f"qwen-lsp: can't listen on {address} ({reason}); choose another port with --tcp", file=sys.stderr)

@@ -27,8 +27,11 @@ from qwen_lsp.setup.plan import Unusable
 
 OLDEST = (3, 11)
 _RUN_SECONDS = 10.0
-_NOT_SETTINGS = {OWN_KEY, "QWEN_LSP_EDITORS", "QWEN_LSP_EVAL_SETS", "QWEN_LSP_PICTURES", "QWEN_LSP_SCREENSHOTS"}
-"""Variables with our prefix that are no settings: a key, and those of the tests."""
+_NOT_SETTINGS = {
+    *(OWN_KEY, "QWEN_LSP_TCP_KEY"),
+    *("QWEN_LSP_EDITORS", "QWEN_LSP_EVAL_SETS", "QWEN_LSP_PICTURES", "QWEN_LSP_SCREENSHOTS"),
+}
+"""Variables with our prefix that are no settings: keys, and those of the tests."""
 _LEFT_OUT = "settings are left out"
 """How a problem of a whole file ends (cli/config.py)."""
 

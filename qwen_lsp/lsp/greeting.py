@@ -16,6 +16,7 @@ from qwen_lsp import __version__
 from qwen_lsp.lsp.clients import Client, read, wants_menu
 from qwen_lsp.lsp.settings import Layers
 from qwen_lsp.lsp.transport import FrameDecoder, framed
+from qwen_lsp.processes import runs
 
 ACCEPTED = "qwen.accepted"
 """The command that an accepted completion runs, where the editor runs one: the only sign of acceptance there is."""
@@ -83,6 +84,9 @@ class Start:
     params: dict[str, Any] | None
     bodies: list[bytes]
     decoder: FrameDecoder
+    editor: int | None = None
+    """The editor's process (LSP, InitializeParams: processId); None if it can't be seen from here, as from inside a
+    container."""
 
 
 def greet_early(read: Callable[[], bytes], write: Callable[[bytes], None], layers: Layers) -> Start:
@@ -106,7 +110,8 @@ def greet_early(read: Callable[[], bytes], write: Callable[[bytes], None], layer
     _, _, answer = greet(message["params"], layers)
     reply = {"jsonrpc": "2.0", "id": message["id"], "result": answer}
     write(framed(json.dumps(reply).encode()))
-    return Start(message["params"], bodies[1:], decoder)
+    pid = message["params"].get("processId")
+    return Start(message["params"], bodies[1:], decoder, pid if isinstance(pid, int) and runs(pid) else None)
 
 
 def _is_initialize(message: object) -> bool:

@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.counts import COUNTS, Key
+from qwen_lsp.private import private_dir
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def together(found: Sequence[Row], *names: str) -> list[Row]:
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, made if it is not there, private; closed afterwards: a file that others may delete is not held."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_dir(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
     try:

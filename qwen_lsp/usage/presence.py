@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from qwen_lsp.private import write_private
+from qwen_lsp.processes import runs
 
 
 class Presence:
     """One server's file, in `folder`."""
 
     def __init__(self, folder: Path, pid: int) -> None:
-        self._folder = folder
         self._path = folder / f"{pid}.json"
         self._said = ""
 
@@ -27,12 +28,8 @@ class Presence:
         if said == self._said:
             return
         self._said = said
-        fresh = self._path.with_suffix(".new")
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(said)
-            fresh.replace(self._path)
+            write_private(self._path, said.encode())
 
     def close(self) -> None:
         """The server ends."""
@@ -45,7 +42,7 @@ def present(folder: Path) -> list[dict[str, Any]]:
     found = []
     files = sorted(folder.glob("*.json"), key=lambda path: -_written(path))
     for path in files:
-        if not _runs(path.stem):
+        if not (path.stem.isdecimal() and runs(int(path.stem))):
             with contextlib.suppress(OSError):
                 path.unlink()
             continue
@@ -61,15 +58,3 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _runs(pid: str) -> bool:
-    if not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -27,10 +27,10 @@ import pytest_asyncio
 from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.http11 import LONGEST_HEAD, ReplyDecoder
 from qwen_lsp.backend.httpx_wire import HttpxWire
-from qwen_lsp.backend.private import private_dir, write_private
 from qwen_lsp.core.model import BackendError, Kind
 from qwen_lsp.lsp.documents import Documents
 from qwen_lsp.lsp.transport import Foreign, FrameDecoder, framed
+from qwen_lsp.private import private_dir, write_private
 from tests.desk import alive, keepers, until
 from tests.e2e.test_hostile import INLINE, environment
 from tests.fake_dashscope import CUT, STALL, Answer, FakeService
@@ -557,17 +557,20 @@ def test_directories_above_a_private_one_are_private(tmp_path):
 
 async def test_a_web_page_can_t_run_a_session_over_tcp() -> None:
     """A browser that posts to the debug port is hung up on; the next client is served."""
+    hello = framed(b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"initializationOptions":{"tcpKey":"k"}}}')
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "qwen_lsp", "serve", "--tcp", "127.0.0.1:0", stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "qwen_lsp", "serve", "--tcp", "127.0.0.1:0"),
+        env={**os.environ, "QWEN_LSP_TCP_KEY": "k"},
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stderr
         port = 0
         while not port:
             line = (await process.stderr.readline()).decode()
-            found = re.search(r"listening on \('127\.0\.0\.1', (\d+)\)", line)
+            found = re.search(r"listening on 127\.0\.0\.1:(\d+)", line)
             port = int(found[1]) if found else 0
-        for sent, answered in ((PAGE + ATTACK, False), (ATTACK, True)):
+        for sent, answered in ((PAGE + hello, False), (hello, True)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(sent)
             async with asyncio.timeout(30):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from qwen_lsp.lsp import session
 from qwen_lsp.lsp.transport import FrameDecoder, framed
 from tests.fake_dashscope import STALL, Answer, FakeService
 from tests.raw_client import RawClient
@@ -66,6 +67,29 @@ async def test_a_busy_server_is_gone_within_two_seconds(service, tmp_path, end):
         assert await gone_in_time(client) == expected[end]
         async with asyncio.timeout(ENDING):
             await service.generations[0].gone.wait()
+
+
+async def test_a_server_whose_editor_was_killed_ends_also_while_its_input_is_open(service, tmp_path):
+    """A child of the editor may hold the pipe: LSP has the server look for the process that `initialize` names."""
+    editor = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220 - starts at once
+    async with RawClient.started(env={"HOME": str(tmp_path), "NO_PROXY": "*"}) as client:
+        await client.initialize(processId=editor.pid)
+        await asyncio.sleep(0.2)
+        assert client.process.returncode is None
+        editor.kill()
+        editor.wait()
+        async with asyncio.timeout(session.LOOKING + ENDING):
+            assert await client.exited() == 0
+
+
+async def test_an_editor_that_can_not_be_seen_is_not_taken_for_a_dead_one(service, tmp_path):
+    """From inside a container its number means nothing."""
+    editor = subprocess.Popen(["true"])  # noqa: ASYNC220 - starts at once
+    editor.wait()
+    async with RawClient.started(env={"HOME": str(tmp_path), "NO_PROXY": "*"}) as client:
+        await client.initialize(processId=editor.pid)
+        await asyncio.sleep(session.LOOKING / 2)
+        assert (await client.ask("workspace/executeCommand", {"command": "qwen.status"}))["result"]
 
 
 async def test_a_command_for_the_key_does_not_outlive_the_server(service, tmp_path):
@@ -142,10 +166,12 @@ async def test_tcp_serves_one_client_after_the_other(tmp_path):
     """For debugging: a client that hangs up makes room for the next, and `exit` ends the process."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    async with RawClient.started("--tcp", f":{port}", env={"HOME": str(tmp_path)}) as client:
+    hello = framed(b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"initializationOptions":{"tcpKey":"k"}}}')
+    env = {"HOME": str(tmp_path), "QWEN_LSP_TCP_KEY": "k"}
+    async with RawClient.started("--tcp", f":{port}", env=env) as client:
         for last in (False, True):
             reader, writer = await _connected(port)
-            writer.write(HELLO + (GOODBYE if last else b""))
+            writer.write(hello + (GOODBYE if last else b""))
             header = await reader.readuntil(b"\r\n\r\n")
             assert header.startswith(b"Content-Length: ")
             if not last:
