@@ -78,7 +78,7 @@ async def test_toggle_goes_back_and_forth_also_from_off(desk):
 async def test_a_snooze_ends_by_itself(desk):
     """Five minutes if nothing else is said; the status tells until when."""
     now = 1_000_000.0
-    desk.server._controls._clock = lambda: now
+    desk.server._controls._clock = desk.server._controls._wall = lambda: now
     desk.begin()
     answer = await run(desk, "qwen.snooze")
     assert (answer["state"], answer["until"]) == ("paused", "1970-01-12T13:51:40+00:00")

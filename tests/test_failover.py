@@ -129,3 +129,20 @@ def test_who_stands_in_has_settings_of_its_own() -> None:
     other = standing_in(settings, {}, "local")
     assert (other.provider, other.base_url, other.model, other.max_tokens) == ("local", "", "", 50)
     assert standing_in(settings, {}, "openai") is settings
+
+
+@pytest.mark.parametrize(
+    ("first", "address", "provider", "kept"),
+    [
+        ("local", "http://gpu.example/v1", "openai", True),
+        ("local", "http://gpu.example/v1", "dashscope", False),
+        ("local", "https://dashscope.aliyuncs.com/compatible-mode/v1", "dashscope", True),
+        ("local", "https://dashscope.aliyuncs.com/compatible-mode/v1", "openai", False),
+        ("dashscope", "https://dashscope.example/v1", "openai", False),
+        ("openai", "http://gpu.example/v1", "local", False),
+    ],
+)
+def test_an_address_is_a_stand_ins_where_it_can_be_nobody_elses(first, address, provider, kept):
+    """The embedded model has none, so beside it an address names a server to stand in; else it is the first one's."""
+    found = standing_in(Settings(provider=first, base_url=address), {}, provider)
+    assert (found.provider, found.base_url) == (provider, address if kept else "")

@@ -84,6 +84,9 @@ class Failover:
                 service = await one.backend.service()
             except BackendError as error:
                 self._failed(one, error)
+                if one is not self._all[0] and POLICIES[error.kind].tell:
+                    text = f"{one.name} can't stand in (qwen.fallback): {error.message}"
+                    self._on_notice(Notice(f"failover {one.name} fails {error.kind.value}", "warning", text))
                 if one.until <= self._clock():
                     raise
                 continue

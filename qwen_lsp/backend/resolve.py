@@ -90,10 +90,16 @@ def configured(settings: Settings, env: Mapping[str, str]) -> str | None:
 
 
 def standing_in(settings: Settings, env: Mapping[str, str], provider: str) -> Settings:
-    """The settings of a provider that answers in another's place: what was chosen for that one is not for this."""
-    if configured(settings, env) == provider:
+    """The settings of a provider that answers in another's place: what was chosen for that one is not for this.
+
+    An address can't be the embedded model's, so where that one is the first, it is that of a server to stand in.
+    """
+    first = configured(settings, env)
+    if first == provider:
         return settings
-    return replaced(settings, provider=provider, base_url="", model="", route="auto")
+    is_theirs = first == "local" and is_dashscope(settings.base_url) == (provider == "dashscope")
+    base_url = settings.base_url if is_theirs else ""
+    return replaced(settings, provider=provider, base_url=base_url, model="", route="auto")
 
 
 async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) -> Service:

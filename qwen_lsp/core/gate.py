@@ -130,6 +130,8 @@ def gate(request: Request, settings: Settings, *, accepted: Accepted | None = No
         return Skip(Reason.TOO_LARGE, f"a line of {len(line)} characters, the most is {MAX_LINE}")
     if "\0" in "".join(lines[max(0, number - _NEAR) : number + _NEAR]):
         return Skip(Reason.BINARY)
+    if request.selected is not None and request.selected.start > request.column:
+        return Skip(Reason.SELECTED)
     if request.trigger is not Trigger.AUTOMATIC:
         return None
     return (

@@ -113,7 +113,7 @@ def form(prompt: Prompt, text: str) -> Form:
 
 def fills_in(text: str) -> bool:
     """The answer to `FIM` fits what follows the cursor."""
-    return _TOKEN.sub("", text).strip().split("\n")[0].strip() == _HARBOUR
+    return re.match(rf"{_HARBOUR}\b", _TOKEN.sub("", text).strip()) is not None
 
 
 def continues(text: str) -> bool:

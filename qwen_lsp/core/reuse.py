@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache, TTLCache
 
 from qwen_lsp.core.context import Window
+from qwen_lsp.core.model import Skip
 
 ENTRIES = 250
 LIFETIME = 300.0
@@ -52,6 +53,8 @@ class Known:
     text: str
     asked_ahead: Place | None = None
     """The place it was asked for before anyone wanted it; None for an answer that somebody waited for."""
+    silent: Skip | None = None
+    """Why nothing is left of it, if the model did write something."""
 
 
 class Reuse:

@@ -31,7 +31,7 @@ class Switches:
 
     paused: bool = False
     until: float | None = None
-    """Paused up to this moment, in seconds since the epoch; None: until it is resumed."""
+    """Paused up to this moment, in seconds of the clock that `now` is read from; None: until it is resumed."""
     files: frozenset[str] = frozenset()
     """URIs of the files that are not completed."""
 
@@ -82,7 +82,7 @@ class Status:
     latency: float | None = None
     """Seconds."""
     until: float | None = None
-    """When a pause ends by itself, in seconds since the epoch."""
+    """When a pause ends by itself, in seconds of that clock; since the epoch once it is told to an editor."""
     remedy: Remedy | None = None
 
 

@@ -95,6 +95,8 @@ class Engine:
         self._newest: dict[str, Request] = {}
         """The last request of each document."""
         self._accepted: Accepted | None = None
+        self._share, self._budgets = 0.0, 0
+        """What was used of the budget when it was last looked at, and how many there have been so far."""
         self.prefetched = self.prefetch_hits = 0
         """How often the state after a suggestion was asked for, and how often that was wanted."""
 
@@ -216,8 +218,12 @@ class Engine:
     def _over_budget(self, service: Service) -> Skip | None:
         """Refuses a paid service once the day's budget is used, and tells a person before it is."""
         share = self._used(service, self._settings.budget)
+        if share:
+            # Less than before: it is another day, or the budget is a larger one. What was told then is told again.
+            self._budgets += share < self._share
+            self._share = share
         if share >= WARNING:
-            self._on_notice(Notice(f"budget {share >= 1}", "warning", told(share)))
+            self._on_notice(Notice(f"budget {self._budgets} {share >= 1}", "warning", told(share)))
         return Skip(Reason.BUDGET) if share >= 1 else None
 
     async def _outcome(
@@ -271,7 +277,8 @@ class Engine:
             self._hit(known.asked_ahead)
         source = "prefetch" if known.asked_ahead else "cache"
         record.stage("place", source)
-        return question.ghost(known.text, source)
+        outcome = question.ghost(known.text, source)
+        return known.silent or outcome if isinstance(outcome, Skip) else outcome
 
     def _launch(self, question: Question, alternatives: Alternatives | None) -> Launched:
         urgency = Urgency.INVOKED if question.request.trigger is Trigger.INVOKED else Urgency.AUTOMATIC
@@ -376,4 +383,6 @@ def _log(record: Record, outcome: Outcome) -> None:
 
 
 def _kept(flight: Flight, text: str) -> Known:
-    return Known(text, asked_ahead=flight.place if flight.background else None)
+    silent = None if text.strip() else _named(Skip(Reason.EMPTY), flight)
+    asked_ahead = flight.place if flight.background else None
+    return Known(text, asked_ahead, silent if isinstance(silent, Skip) else None)

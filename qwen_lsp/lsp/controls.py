@@ -90,7 +90,8 @@ class Controls:
         host: Host,
         tally: Tally | None = None,
         board: Board | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.listening = False
         self.editor = ""
@@ -102,6 +103,8 @@ class Controls:
         self.journal = Journal()
         self._host = host
         self._clock = clock
+        self._wall = wall
+        """Only to tell a time of day: somebody may set it while a pause lasts."""
         self._switches = Switches()
         self._last: Answer | None = None
         """What the person saw last, with all that led to it."""
@@ -156,16 +159,19 @@ class Controls:
 
     def ends(self, request: Request, answer: Answer, ms: float) -> None:
         """A request has been answered."""
-        outcome = answer.outcome
         self._running -= 1
-        self.journal.add(request, answer, ms)
-        if self.journal.tells(outcome):
-            self._last = answer
         if self._tally is not None:
-            self._tally.answered(request, outcome, self._host.health().service, ms)
+            self._tally.answered(request, answer.outcome, self._host.health().service, ms)
         if not self._running:
             self._busy = False
             _cancel(self._looking)
+        self.ended(request, answer, ms)
+
+    def ended(self, request: Request, answer: Answer, ms: float = 0.0) -> None:
+        """A request has its answer, whether or not anyone worked at it."""
+        self.journal.add(request, answer, ms)
+        if self.journal.tells(answer.outcome):
+            self._last = answer
         self.changed()
 
     def changed(self) -> None:
@@ -215,8 +221,9 @@ class Controls:
         self._keeping.add(timer)
 
     def _now(self) -> Status:
-        enabled = self._host.settings.enabled
-        return status(self._host.health(), self._switches, enabled=enabled, busy=self._busy, now=self._clock())
+        enabled, clock = self._host.settings.enabled, self._clock()
+        now = status(self._host.health(), self._switches, enabled=enabled, busy=self._busy, now=clock)
+        return now if now.until is None else replace(now, until=round(self._wall() + now.until - clock))
 
     def _look(self) -> None:
         self._busy = self._running > 0
@@ -310,8 +317,10 @@ class Controls:
         if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= _DAY:
             raise Refused(INVALID_PARAMS, f"qwen.snooze: minutes are a number up to {_DAY}")
         _cancel(self._waking)
+        answer = self._switch(replace(self._switches, paused=True, until=self._clock() + 60 * minutes))
+        # Set after the moment it waits for was read: it may not come a hair before that.
         self._waking = asyncio.get_running_loop().call_later(60 * minutes, self.changed)
-        return self._switch(replace(self._switches, paused=True, until=self._clock() + 60 * minutes))
+        return answer
 
     def _toggle_language(self, language: object = None, *_: object) -> Json:
         if not isinstance(language, str) or not language:

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsprotocol import types
@@ -28,7 +29,7 @@ from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp import answers, questions
 from qwen_lsp.lsp.clients import Client
 from qwen_lsp.lsp.controls import Board, Controls
-from qwen_lsp.lsp.documents import Documents
+from qwen_lsp.lsp.documents import Documents, object_of, string_of
 from qwen_lsp.lsp.fetching import Fetch, Fetching
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
@@ -227,6 +228,8 @@ class Server(LanguageServer):
         document = self._documents.asked(params)
         if document is None:
             logger.info("outcome=%s", Reason.NOT_OPEN.value)
+            nowhere = Snapshot(string_of(object_of(params, "textDocument"), "uri"), "", 0, ("",))
+            self._controls.ended(Request(nowhere, 0, 0), _nothing(Skip(Reason.NOT_OPEN)))
             return None
         arguments = [document.uri, str(next(self._numbers))]
         command = {"title": "Completion accepted", "command": ACCEPTED, "arguments": arguments}
@@ -240,26 +243,28 @@ class Server(LanguageServer):
     async def _inline(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return {"items": []}
-        answer = await self._completed(question.request)
+        # The same object as long as nothing was edited: versions may repeat or be missing.
+        answer = await self._completed(
+            question, lambda now, _ghost: now is question.request.snapshot, partial(answers.inline_item, question)
+        )
         outcome = answer.outcome
         if isinstance(outcome, Skip) and outcome.reason is Reason.SUPERSEDED:
             return None  # Neovim takes an empty list as "hide", and would hide the newer answer
-        # The same object as long as nothing was edited: versions may repeat or be missing.
-        unchanged = self._documents.snapshot(question.request.snapshot.uri) is question.request.snapshot
-        return answers.inline_list(
-            question, outcome if isinstance(outcome, Ghost) and unchanged else None, answer.others
-        )
+        return answers.inline_list(question, outcome if isinstance(outcome, Ghost) else None, answer.others)
 
     async def _menu_list(self, question: Question | None) -> dict[str, Any] | None:
         if question is None:
             return None
-        outcome = (await self._completed(question.request)).outcome
-        now = self._documents.snapshot(question.request.snapshot.uri)
-        fits = isinstance(outcome, Ghost) and typed_through(question.request, now, outcome)
-        return answers.menu_list(question, outcome if isinstance(outcome, Ghost) and fits else None)
+        answer = await self._completed(
+            question, partial(typed_through, question.request), partial(answers.menu_item, question)
+        )
+        return answers.menu_list(question, answer.outcome if isinstance(answer.outcome, Ghost) else None)
 
-    async def _completed(self, request: Request) -> Answer:
-        """What is to be shown, and what else might be."""
+    async def _completed(
+        self, question: Question, fits: Callable[[Snapshot | None, Ghost], bool], item: Callable[[Ghost], object]
+    ) -> Answer:
+        """What is to be shown, and what else might be: if it `fits` the document by then, and makes an `item`."""
+        request = question.request
         await self._settled.wait()
         if not request.asks_like(self._newest.get(request.snapshot.uri)):
             return _nothing(Skip(Reason.SUPERSEDED))  # it has waited, and who came later has not
@@ -267,6 +272,11 @@ class Server(LanguageServer):
         self._controls.begins(request)
         try:
             answer = await self._answer(request)
+            if isinstance(ghost := answer.outcome, Ghost):
+                if not fits(self._documents.snapshot(request.snapshot.uri), ghost):
+                    answer = replace(answer, outcome=Skip(Reason.STALE))
+                elif item(ghost) is None:
+                    answer = replace(answer, outcome=Skip(Reason.FILTERED, "this editor can't show it here"))
         finally:
             self._controls.ends(request, answer, 1000 * (time.perf_counter() - began))
         return answer

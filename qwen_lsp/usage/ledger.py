@@ -112,7 +112,8 @@ class Ledger:
                 with _opened(self._path) as database:
                     _put(database, left)
                     left = []
-                    self.spent = _spent(database, max([self.spent.day, *days]))
+                    # Not the latest day: a clock that was wrong for a moment would end all budgets until then.
+                    self.spent = _spent(database, days[-1] if days else self.spent.day)
             except sqlite3.OperationalError as error:
                 # SQLite's own timeout does not hold while another one opens the file or closes it as the last.
                 if not any(word in str(error) for word in _PASSING) or time.monotonic() > end:

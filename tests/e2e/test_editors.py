@@ -169,6 +169,7 @@ async def session(request, tmp_path_factory) -> AsyncIterator[Session]:
     """One session an editor; each costs a process."""
     editor: Editor = request.param
     environment = {"HOME": str(tmp_path_factory.mktemp("home")), "DASHSCOPE_API_KEY": KEY, "NO_PROXY": "*"}
+    environment["QWEN_LSP_PROBE"] = "false"
     async with FakeService(region=editor.region, key=None if "openai" in editor.options.values() else KEY) as fake:
         command = [sys.executable, "-m", "qwen_lsp", "serve"]
         client = await ClientServerConfig(server_command=command, server_env=environment).start()
