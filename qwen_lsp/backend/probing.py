@@ -1,6 +1,6 @@
 """How an endpoint wants to be asked, found out by a few short questions: once for each endpoint and model.
 
-Promises: at most eight questions of 150 tokens, one or two where the usual way works. Keeps nothing (learned.py does).
+Promises: at most six questions of 150 tokens, one where the usual way works. Keeps nothing (learned.py does).
 """
 
 from __future__ import annotations
