@@ -234,6 +234,20 @@ async def test_a_broken_configuration_file_is_told_and_the_rest_works(
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize("command", [["complete", "app.py:2:12"], ["try", "app.py:2:12"], ["doctor"], ["eval", "."]])
+async def test_what_a_command_asks_is_in_the_ledger(tmp_path: Path, command: list[str]) -> None:
+    """Requests and tokens as the service counts them: a bill has no other lines than `qwen-lsp stats`."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    async with FakeService(default="a + b") as fake:
+        await run(*command, *asking(fake), home=tmp_path)
+        asked = len(fake.generations)
+    rows = json.loads((await run("stats", "--json", home=tmp_path)).out)["rows"]
+    assert (sum(row["asked"] for row in rows), {row["model"] for row in rows}) == (asked, {"qwen-coder-turbo"})
+    assert asked
+    assert all(row["tokens_in"] > 0 for row in rows)
+    assert sum(row["shown"] for row in rows) == 0
+
+
 async def test_try_shows_the_code_with_the_ghost_text_in_it(tmp_path: Path) -> None:
     """Without a terminal the ghost text stands between marks; the summary says who answered, how and how fast."""
     (tmp_path / "app.py").write_text(SOURCE)

@@ -119,11 +119,20 @@ class Desk:
         self.folder, self.service = folder, service
         self.notices: list[Notice] = []
         self.made: list[ModelBackend] = []
+        self.spent: list[tuple[Route, bool]] = []
 
     def backend(self, *, probing: bool = True, **settings: object) -> ModelBackend:
         chosen = Settings(base_url=self.service.openai, model="qwen2.5-coder-7b-instruct", **settings)
         folders = {"state_dir": self.folder, "cache_dir": self.folder}
-        made = ModelBackend(chosen, {}, on_notice=self.notices.append, ports=(), probing=probing, **folders)
+        made = ModelBackend(
+            chosen,
+            {},
+            on_notice=self.notices.append,
+            ports=(),
+            probing=probing,
+            on_spent=lambda service, usage: self.spent.append((service.route, usage.prompt > 0)),
+            **folders,
+        )
         self.made.append(made)
         return made
 
@@ -152,6 +161,7 @@ async def test_a_new_endpoint_is_looked_into_once_and_remembered(desk: Desk) -> 
     await desk.until_probed(desk.backend())
     assert len(desk.service.generations) == 1
     assert desk.known["fim"] is True
+    assert desk.spent == [(Route.FIM, True)]
     again = desk.backend()
     await again.service()
     assert again._probe is None

@@ -27,7 +27,8 @@ from qwen_lsp.backend.resolve import Effects, Place, resolve
 from qwen_lsp.backend.wire import is_loopback
 from qwen_lsp.core.config import LocalSettings, Settings
 from qwen_lsp.core.dialects import dashscope, models
-from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Service
+from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Service, Usage
+from qwen_lsp.core.questions import cost
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class ModelBackend:
     """Fits the engine's `Backend`. The last four arguments are effects that tests choose.
 
     With `probing` an endpoint that is met for the first time is asked, beside the first completions, how it wants to be
-    asked: for sessions, which live long enough to use the answer.
+    asked: for sessions, which live long enough to use the answer. `on_spent` hears what that took.
     """
 
     def __init__(  # noqa: PLR0913 - effects are arguments
@@ -61,6 +62,7 @@ class ModelBackend:
         cache_dir: Path,
         on_notice: Callable[[Notice], None],
         probing: bool = False,
+        on_spent: Callable[[Service, Usage], None] = lambda _service, _usage: None,
         make_engine: Callable[[Path], Engine] | None = None,
         ports: Sequence[int] = PORTS,
         hosts: Callable[[str, str], str] = dashscope.hosts,
@@ -72,6 +74,7 @@ class ModelBackend:
         self._regions = Regions(state_dir / "regions.json")
         self._learned = LearnedStore(state_dir / "learned.json")
         self._on_notice = on_notice
+        self._on_spent = on_spent
         self._is_probing = probing and settings.probe
         self._probe: asyncio.Task[None] | None = None
         self._clock = clock
@@ -170,7 +173,10 @@ class ModelBackend:
 
     async def _answer(self, service: Service, prompt: Prompt) -> str:
         exchange = self._http.generate(service, prompt, timeout=self._settings.timeout / 1000)
-        return "".join([delta.text async for delta in exchange])
+        deltas = [delta async for delta in exchange]
+        counted = next((delta.usage for delta in reversed(deltas) if delta.usage), None)
+        self._on_spent(service, counted or Usage(cost(prompt, service.route), 0))
+        return "".join(delta.text for delta in deltas)
 
     def _resolved(self, task: asyncio.Task[Service]) -> None:
         self._resolving = None

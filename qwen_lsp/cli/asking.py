@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qwen_lsp.core.config import Settings
     from qwen_lsp.engine.engine import Engine
     from qwen_lsp.engine.ports import Sources
+    from qwen_lsp.engine.tally import Tally
     from qwen_lsp.workspace.workspace import Workspace
 
 
@@ -62,7 +63,7 @@ async def engine_for(
 ) -> AsyncIterator[tuple[Engine, ModelBackend]]:
     """An engine and its backend for one command. A running embedded model is left on for the next one.
 
-    Notices go to standard error, unless `on_notice` hears them.
+    What it takes is counted in the ledger. Notices go to standard error, unless `on_notice` hears them.
     """
     from qwen_lsp.backend.backend import ModelBackend
     from qwen_lsp.cli.paths import cache_dir, state_dir
@@ -74,11 +75,25 @@ async def engine_for(
     backend = ModelBackend(
         settings, env, state_dir=state_dir(env), cache_dir=cache_dir(env), on_notice=lambda _notice: None
     )
-    engine = Engine(backend, settings, sources=sources, on_notice=on_notice or tell)
-    try:
-        yield engine, backend
-    finally:
-        await engine.close(linger=True)
+    with counting(settings, env) as tally:
+        engine = Engine(backend, settings, sources=sources, on_notice=on_notice or tell, on_spent=tally.spent)
+        try:
+            yield engine, backend
+        finally:
+            await engine.close(linger=True)
+
+
+@contextmanager
+def counting(settings: Settings, env: Mapping[str, str]) -> Iterator[Tally]:
+    """What one command adds to the ledger; written, within a second, when it is over."""
+    from qwen_lsp.cli.paths import ledger_file
+    from qwen_lsp.engine.tally import Tally
+    from qwen_lsp.usage.ledger import Ledger
+
+    tally = Tally(Ledger(ledger_file(env)))
+    tally.prices = settings.prices
+    with closing(tally):
+        yield tally
 
 
 @asynccontextmanager

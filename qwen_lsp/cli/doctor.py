@@ -160,6 +160,7 @@ async def _case(settings: Settings, configuration: Configuration, *, offline: bo
     from qwen_lsp.backend.nearby import PORTS
     from qwen_lsp.backend.regions import Regions
     from qwen_lsp.backend.resolve import Effects
+    from qwen_lsp.cli.asking import counting
     from qwen_lsp.cli.paths import cache_dir, state_dir
     from qwen_lsp.cli.setup import machine
     from qwen_lsp.doctor.asking import Asker
@@ -176,13 +177,14 @@ async def _case(settings: Settings, configuration: Configuration, *, offline: bo
         engine=lambda model: _start(model, settings, engines),
         ports=PORTS,
     )
-    asker = Asker(http, settings.timeout / 1000)
-    try:
-        yield Case(settings, configuration, env, cache_dir(env), effects, asker, machine, offline=offline)
-    finally:
-        await http.close()
-        for engine in engines:
-            await engine.close(linger=True)
+    with counting(settings, env) as tally:
+        asker = Asker(http, settings.timeout / 1000, on_spent=lambda service, usage: tally.spent(service, "", usage))
+        try:
+            yield Case(settings, configuration, env, cache_dir(env), effects, asker, machine, offline=offline)
+        finally:
+            await http.close()
+            for engine in engines:
+                await engine.close(linger=True)
 
 
 async def _start(model: Path, settings: Settings, engines: list[LocalEngine]) -> Place:

@@ -134,7 +134,15 @@ def _server(layers: Layers, level: str | None) -> Server:
 
         def backend_of(chosen: Settings) -> ModelBackend:
             state, cache = state_dir(env), cache_dir(env)
-            return ModelBackend(chosen, env, state_dir=state, cache_dir=cache, on_notice=on_notice, probing=True)
+            return ModelBackend(
+                chosen,
+                env,
+                state_dir=state,
+                cache_dir=cache,
+                on_notice=on_notice,
+                probing=True,
+                on_spent=lambda service, usage: tally.spent(service, "", usage),
+            )
 
         backend: Backend = backend_of(settings)
         if settings.fallback:

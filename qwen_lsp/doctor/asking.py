@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qwen_lsp.backend.http import Http
-from qwen_lsp.core.model import BackendError, Kind, Prompt, Service
+from qwen_lsp.core.model import BackendError, Kind, Prompt, Service, Usage
 from qwen_lsp.core.questions import Heard, cost
 
 LIMIT = 2000
@@ -34,6 +35,8 @@ class Asker:
     requests: int = 0
     limited: list[BackendError] = field(default_factory=list)
     """The refusals of a service that was asked too often."""
+    on_spent: Callable[[Service, Usage], None] = lambda _service, _usage: None
+    """Hears what each question took, or may have taken."""
 
     async def ask(self, service: Service, prompt: Prompt, *, pieces: int | None = None) -> Heard:
         """The whole answer; with `pieces` it is ended by us after so many.
@@ -76,10 +79,14 @@ class Asker:
             if error.kind is Kind.RATE:
                 self.limited.append(error)
             # What had begun to answer is billed, and so perhaps is what was too slow.
-            self.spent += price if heard.times or error.kind is Kind.TIMEOUT else 0
+            if heard.times or error.kind is Kind.TIMEOUT:
+                self._pay(service, Usage(price, 0))
             raise
         finally:
             exchange.stop(drain=False)
-        used = heard.usage
-        self.spent += used.prompt + used.completion if used else price
+        self._pay(service, heard.usage or Usage(price, 0))
         return heard
+
+    def _pay(self, service: Service, used: Usage) -> None:
+        self.spent += used.prompt + used.completion
+        self.on_spent(service, used)
