@@ -615,7 +615,8 @@ Objects are property lists, or as lsp-mode has them."
   (message "%s" (qwen-lsp--get (qwen-lsp--execute "qwen.statistics") "text")))
 
 (defun qwen-lsp-use (provider model)
-  "Let PROVIDER complete with MODEL in this session; with neither as the settings say."
+  "Let PROVIDER complete with MODEL in this session.
+With neither, who completes is what the settings say."
   (interactive (list (completing-read "Provider (empty: as set): " '("dashscope" "openai" "local"))
                      (read-string "Model (empty: its default): ")))
   (qwen-lsp--hide)
