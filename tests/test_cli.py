@@ -214,7 +214,7 @@ async def test_a_wrong_place_ends_with_status_2_and_no_traceback(tmp_path: Path)
     [
         (b"model = 'caf\xe9'", "is not UTF-8 text; save it as UTF-8"),
         (b"model = ", "is not TOML"),
-        (b"debounce = 'slow'", 'qwen.debounce: expected int or "auto", got "slow"'),
+        (b"debounce = 'slow'", 'qwen.debounce: expected whole number or "auto", got "slow"'),
     ],
     ids=["latin-1", "not TOML", "a wrong value"],
 )

@@ -265,7 +265,7 @@ async def test_crash_reaches_every_editor(desk):
     [
         ("E llama_model_load: model is corrupted or incomplete", "is damaged or no model"),
         ("E alloc: failed to allocate CPU buffer", "not enough memory for model.gguf; close programs or set"),
-        ("ModuleNotFoundError: No module named 'xllamacpp'", r"pip install 'qwen-lsp\[local\]'"),
+        ("ModuleNotFoundError: No module named 'xllamacpp'", r"pip install '\.\[local\]' in your copy"),
         ("something else", r"could not load model.gguf \(exit 1\); see .*\.log"),
     ],
 )

@@ -439,6 +439,16 @@ async def test_a_thinking_model_is_told_not_to(world):
     assert (await resolve(settings, WITH_KEY, world.effects())).disable_thinking
 
 
+async def test_what_may_not_be_asked_is_not_told_as_a_network_that_is_down(world):
+    """`qwen.localOnly` with DashScope: the regions' hosts were never asked."""
+    http = Http(local_only=True)
+    effects = world.effects(probe=http.get_json, hosts=dashscope.hosts)
+    error = await failure(Settings(provider="dashscope"), WITH_KEY, effects)
+    await http.close()
+    assert error.kind is Kind.CONFIG
+    assert "qwen.localOnly is on" in error.message
+
+
 @pytest.mark.parametrize(
     ("settings", "env", "kind", "words"),
     [
@@ -453,7 +463,7 @@ async def test_a_thinking_model_is_told_not_to(world):
         ({"provider": "local", "model": "0.5b"}, {}, Kind.MODEL, ["run `qwen-lsp model pull qwen2.5-coder-0.5b`"]),
         ({"model": "/no/such.gguf"}, {}, Kind.MODEL, ["there is no file /no/such.gguf"]),
         ({"provider": "local", "model": "gpt"}, {}, Kind.MODEL, ["gpt", "qwen2.5-coder-1.5b"]),
-        ({"model": "qwen3-coder-plus"}, {}, Kind.CONFIG, ["qwen3-coder-plus"]),
+        ({"model": "qwen3-coder-plus"}, {}, Kind.CONFIG, ["qwen3-coder-plus", "correct qwen.model"]),
     ],
 )
 async def test_what_is_missing_is_named_with_the_fix(world, settings, env, kind, words):

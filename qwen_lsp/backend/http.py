@@ -166,7 +166,7 @@ class Http:
             raise BackendError(
                 Kind.CONFIG,
                 f"qwen.localOnly is on and {origin(url)} is not this machine: set qwen.provider to local, or "
-                "qwen.baseUrl to a server here",
+                "qwen.baseUrl to a server here; a mistake in the settings turns it on too (`qwen-lsp doctor`)",
             )
 
     async def _wire_for(self, url: str) -> Wire:

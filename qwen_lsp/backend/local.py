@@ -30,7 +30,7 @@ LONGEST_PAUSE = 60.0
 RAN_WELL = 60.0
 """Seconds after which a crash counts as the first one again."""
 SMALLER = "qwen2.5-coder-0.5b"
-INSTALL = "the embedded engine is not installed; install it with pip install 'qwen-lsp[local]'"
+INSTALL = "the embedded engine is not installed: run pip install '.[local]' in your copy of qwen-lsp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,8 @@ class LocalEngine:
                 Kind.MODEL, f"{self._model.name} did not load within {LOAD:.0f} s; try {SMALLER}"
             ) from None
         except OSError as error:
-            message = f"the embedded engine can't be started: {error.filename or ''} {error.strerror}"
+            where = f"{error.filename} can't be used" if error.filename else "the system does not let it"
+            message = f"the embedded engine can't be started: {where} ({error.strerror}); check its owner and rights"
             raise BackendError(Kind.MODEL, message) from error
         self._link, self._endpoint = link, endpoint
         self._ready_at = self._clock()

@@ -78,13 +78,15 @@ async def find_region(key: Secret, candidates: Mapping[str, str], probe: Probe) 
     """The region among the candidates (name to base URL) whose host takes the key; all are asked at once.
 
     Raises:
-        BackendError: kind AUTH when all refuse it, NETWORK when some did not answer.
+        BackendError: kind AUTH when all refuse it, NETWORK when some did not answer; CONFIG when none may be asked.
     """
 
     async def ask(region: str, base_url: str) -> tuple[str, int]:
         try:
             status, _ = await probe(f"{base_url}/models", key=key, timeout=PROBE_SECONDS)
-        except BackendError:
+        except BackendError as error:
+            if error.kind is Kind.CONFIG:
+                raise
             status = 0
         return region, status
 

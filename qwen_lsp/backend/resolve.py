@@ -120,11 +120,15 @@ async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) 
         return _service(settings, "openai", server.base_url, server.model)
     if not settings.model and effects.weights(weights.DEFAULT) is not None:
         return await _local(settings, effects)
-    lacking = f"no model server on this machine has {models.shown(settings.model)}" if settings.model else ""
+    if settings.model:
+        raise BackendError(
+            Kind.CONFIG,
+            f"no model server on this machine has {models.shown(settings.model)}, and it is none that can be embedded "
+            f"({', '.join(weights.MODELS)}): correct qwen.model, or set qwen.provider",
+        )
     raise BackendError(
         Kind.CONFIG,
-        f"{lacking or 'no model is set up'}: run `qwen-lsp model pull` for one on this machine, or set "
-        f"{DASHSCOPE_KEY} for DashScope",
+        f"no model is set up: run `qwen-lsp model pull` for one on this machine, or set {DASHSCOPE_KEY} for DashScope",
         lacks=weights.DEFAULT,
     )
 
@@ -194,7 +198,8 @@ async def _first_model(base_url: str, key: Secret | None, probe: Probe) -> str:
     status, body = await probe(f"{base_url}/models", key=key, timeout=LIST_SECONDS)
     where = origin(base_url)
     if status in (401, 403):
-        raise BackendError(Kind.AUTH, f"{where} refuses the key: set {OWN_KEY} or qwen.apiKeyCommand")
+        wants = "wants a key" if key is None else "refuses the key"
+        raise BackendError(Kind.AUTH, f"{where} {wants}: set {OWN_KEY} or qwen.apiKeyCommand")
     names = offered(body) if status == 200 else ()
     if not names:
         raise BackendError(

@@ -89,7 +89,9 @@ class Hub:
             import huggingface_hub as hub  # noqa: PLC0415 - optional, and slow to import
             from huggingface_hub import constants  # noqa: PLC0415
         except ImportError:
-            raise Unavailable("huggingface_hub is missing; install qwen-lsp[local]") from None
+            raise Unavailable(
+                "huggingface_hub is missing: run pip install '.[local]' in your copy of qwen-lsp"
+            ) from None
         if constants.HF_HUB_OFFLINE:
             raise Unavailable("HF_HUB_OFFLINE is set")
         url = hub.hf_hub_url(weights.repository, weights.file, revision=weights.revision, endpoint=self.endpoint)

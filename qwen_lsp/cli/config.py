@@ -14,6 +14,10 @@ from typing import Any
 from qwen_lsp.cli.paths import config_file
 from qwen_lsp.core import config
 
+SECTION = "qwen"
+LEFT_OUT = "its settings are left out"
+"""What is said of a file as a whole."""
+
 
 def base_layer(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """What the file and the environment say, the latter winning, and a line for each mistake in them."""
@@ -23,19 +27,25 @@ def base_layer(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """What a configuration file says. A file that can't be read counts as empty, and is a problem."""
+    """What a configuration file says. One that can't be read is a problem: nobody knows what it forbids."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, []
     except OSError as error:
-        return {}, [f"{path}: can't be read ({error.strerror}); its settings are left out"]
+        return _unread(f"{path}: can't be read ({error.strerror})")
     except UnicodeDecodeError:
-        return {}, [f"{path}: is not UTF-8 text; save it as UTF-8. Its settings are left out"]
+        return _unread(f"{path}: is not UTF-8 text; save it as UTF-8")
     except tomllib.TOMLDecodeError as error:
-        return {}, [f"{path}: is not TOML ({error}); its settings are left out"]
-    layer, problems = config.parse(raw)
+        return _unread(f"{path}: is not TOML ({error})")
+    # In documents and messages every setting has its section before it.
+    inner = raw.pop(SECTION, {})
+    layer, problems = config.parse({**inner, **raw} if isinstance(inner, dict) else raw | {SECTION: inner})
     return layer, [f"{path}: {problem}" for problem in problems]
+
+
+def _unread(problem: str) -> tuple[dict[str, Any], list[str]]:
+    return {"local_only": True}, [f"{problem}; {LEFT_OUT}, and {config.HELD}"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """The settings: one schema, from which defaults, checks, the JSON schema and the README's table come.
 
-`parse` never fails: a wrong value is a problem with its path and the default stands in. Names are camelCase in
-JSON, TOML and the editor's settings (section `qwen`), and `QWEN_LSP_` + upper snake case in the environment.
+`parse` never fails: a wrong value is a problem with its path and the default stands in, but what is wrong in a setting
+that limits what is sent or spent keeps everything on this machine (`localOnly`). Names are camelCase in JSON, TOML and
+the editor's settings (section `qwen`), and `QWEN_LSP_` + upper snake case in the environment.
 """
 
 from __future__ import annotations
@@ -9,10 +10,19 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+PREFIX = "QWEN_LSP_"
+"""Of the variables in the environment that are settings."""
+OTHERS = frozenset(PREFIX + name for name in ("API_KEY", "TCP_KEY", "EDITORS", "EVAL_SETS", "PICTURES", "SCREENSHOTS"))
+"""Variables with the prefix that are no settings: keys, and those of the tests."""
+HELD = "nothing leaves this machine until it is mended"
+"""What is said of a mistake that might else let out, or spend, what a person wanted to keep."""
+_LIMITING = {"enabled", "provider", "baseUrl", "localOnly", "exclude", "disabledLanguages", "budget"}
+_NO_SETTINGS = {"apikey": "a key is no setting: set DASHSCOPE_API_KEY or QWEN_LSP_API_KEY, or qwen.apiKeyCommand"}
 
 Region = Literal["auto", "cn-beijing", "ap-southeast-1", "us-east-1", "cn-hongkong", "ap-northeast-1"]
 
@@ -225,9 +235,13 @@ def options(struct: type[msgspec.Struct] = Settings, prefix: tuple[str, ...] = (
 def parse(raw: object, where: str = "qwen") -> tuple[dict[str, Any], list[str]]:
     """The right values of one source as a tree of `Settings`' own names, and a line for each wrong one.
 
-    Layers are joined with `merged`. `where` names the source in the problems: "qwen.debounce: expected …".
+    Layers are joined with `merged`. `where` names the source in the problems: "qwen.debounce: expected …". With a
+    mistake in what limits what is sent or spent the layer says `localOnly`.
     """
-    return _parse(raw, Settings, where)
+    tree, problems = _parse(raw, Settings, where)
+    held = [problem for problem in problems if problem.setting in _LIMITING]
+    lines = [f"{problem.path}: {problem.said}{f'; {HELD}' if problem in held else ''}" for problem in problems]
+    return tree | ({"local_only": True} if held else {}), lines
 
 
 def replaced(settings: Settings, **changes: Any) -> Settings:  # noqa: ANN401 - the fields' own types
@@ -257,12 +271,16 @@ def from_environment(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]
     """The settings that `QWEN_LSP_*` variables name. `QWEN_LSP_API_KEY` is a key, not a setting."""
     tree: dict[str, Any] = {}
     problems: list[str] = []
-    for option in options():
-        variable = "QWEN_LSP_" + "_".join(option.attribute).upper()
-        if variable not in env:
+    known = {PREFIX + "_".join(option.attribute).upper(): option for option in options()}
+    for variable in sorted(name for name in env if name.startswith(PREFIX) and name not in OTHERS):
+        option = known.get(variable)
+        if option is None:
+            close, guess = _nearest(variable, known)
+            limits = close is not None and known[close].path.partition(".")[0] in _LIMITING
+            tree |= {"local_only": True} if limits else {}
+            problems.append(f"{variable}: no setting is called that{guess}{f'; {HELD}' if limits else ''}")
             continue
-        value = _from_text(env[variable], option.default)
-        raw: Any = value
+        raw: Any = _from_text(env[variable], option.default)
         for name in reversed(option.path.split(".")):
             raw = {name: raw}
         layer, wrong = parse(raw)
@@ -301,54 +319,85 @@ def expected(kind: Any, *, limits: bool = True) -> str:  # noqa: ANN401 - any an
     if origin in (types.UnionType, typing.Union):
         return " or ".join(expected(part, limits=limits) for part in typing.get_args(inner))
     if origin is list:
-        return "list of " + expected(typing.get_args(inner)[0])
+        (item,) = typing.get_args(inner)
+        return f"list of {expected(item)}" + ("s" if item is str else "")
     if origin is dict:
         return "object of " + expected(typing.get_args(inner)[1]) + "s"
-    names = {int: "int", float: "number", bool: "true or false", str: "string"}
+    names = {int: "whole number", float: "number", bool: "true or false", str: "string"}
     bounds = _limits(kind) if limits else ""
     return names.get(inner, "object") + (f" {bounds}" if bounds else "")
 
 
-def _parse(raw: object, struct: type[msgspec.Struct], where: str) -> tuple[dict[str, Any], list[str]]:
+class _Problem(msgspec.Struct, frozen=True):
+    """A mistake: where, what, and in which setting, as far as that can be guessed."""
+
+    path: str
+    said: str
+    setting: str | None
+
+
+def _parse(
+    raw: object, struct: type[msgspec.Struct], where: str, within: str | None = None
+) -> tuple[dict[str, Any], list[_Problem]]:
     if raw is None:
         return {}, []
     if not isinstance(raw, Mapping):
-        return {}, [f"{where}: expected object, got {_shown(raw)}"]
+        return {}, [_Problem(where, f"expected object, got {_shown(raw)}", within)]
     tree: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[_Problem] = []
     known = {item.encode_name: item for item in msgspec.structs.fields(struct)}
     for name, value in raw.items():
         path = f"{where}.{name}"
         item = known.get(str(name))
         if item is None:
-            problems.append(f"{path}: unknown setting{_nearest(str(name), known)}")
+            close, guess = _nearest(str(name), known)
+            said = _NO_SETTINGS.get(str(name).lower(), f"unknown setting{guess}")
+            problems.append(_Problem(path, said, within or close))
             continue
         inner, _ = _unwrapped(item.type)
+        setting = within or str(name)
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            tree[item.name], nested = _parse(value, inner, path)
+            tree[item.name], nested = _parse(value, inner, path, setting)
             problems += nested
             continue
         if value is None:
             continue
         if typing.get_origin(inner) is dict:
-            tree[item.name], nested = _parse_named(value, typing.get_args(inner)[1], path)
+            tree[item.name], nested = _parse_named(value, typing.get_args(inner)[1], path, setting)
             problems += nested
             continue
+        if typing.get_origin(inner) is list and isinstance(value, str):
+            value = [value]  # noqa: PLW2901 - who names one thing means a list of it
         try:
             tree[item.name] = msgspec.convert(value, item.type)
         except msgspec.ValidationError:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            problems.append(f"{path}: expected {expected(item.type, limits=is_number)}, got {_shown(value)}")
+            wrong = f"expected {expected(item.type, limits=is_number)}, got {_shown(_wrong_in(value, inner))}"
+            problems.append(_Problem(path, wrong, setting))
     return tree, problems
 
 
-def _parse_named(raw: object, struct: type[msgspec.Struct], where: str) -> tuple[dict[str, Any], list[str]]:
+def _wrong_in(value: object, kind: Any) -> object:  # noqa: ANN401 - any annotation
+    """The first element of a list that is none of its kind; else the value."""
+    if not isinstance(value, list) or typing.get_origin(kind) is not list:
+        return value
+    for element in value:
+        try:
+            msgspec.convert(element, typing.get_args(kind)[0])
+        except msgspec.ValidationError:
+            return element
+    return value
+
+
+def _parse_named(
+    raw: object, struct: type[msgspec.Struct], where: str, within: str
+) -> tuple[dict[str, Any], list[_Problem]]:
     """Values of one kind by names that people choose; what is wrong in one leaves the others."""
     if not isinstance(raw, Mapping):
-        return {}, [f"{where}: expected object, got {_shown(raw)}"]
+        return {}, [_Problem(where, f"expected object, got {_shown(raw)}", within)]
     found, problems = {}, []
     for name, value in raw.items():
-        tree, wrong = _parse(value, struct, f"{where}.{name}")
+        tree, wrong = _parse(value, struct, f"{where}.{name}", within)
         problems += wrong
         if tree:
             found[str(name)] = struct(**tree)
@@ -390,11 +439,14 @@ def _shown(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> tuple[str | None, str]:
+    """The known name that was probably meant, and the question whether it was."""
     import difflib  # noqa: PLC0415 - only for mistakes
 
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    spelled = {each.lower(): each for each in known}
+    for close in difflib.get_close_matches(name.lower(), spelled, n=1):
+        return spelled[close], f"; did you mean {spelled[close]}?"
+    return None, ""
 
 
 def _camel(name: str) -> str:
@@ -406,7 +458,7 @@ def _from_text(text: str, default: object) -> object:
     if (word := {"true": True, "false": False}.get(text.lower())) is not None:
         return word
     if isinstance(default, bool):
-        return {"1": True, "0": False}.get(text, text)
+        return {"1": True, "yes": True, "on": True, "0": False, "no": False, "off": False}.get(text.lower(), text)
     if isinstance(default, list):
         return [part.strip() for part in text.split(",") if part.strip()]
     if isinstance(default, str) and default != "auto":

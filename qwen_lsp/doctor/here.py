@@ -14,7 +14,6 @@ from importlib import metadata
 
 from qwen_lsp import __version__
 from qwen_lsp.backend import weights
-from qwen_lsp.backend.keys import OWN_KEY
 from qwen_lsp.backend.local import available_memory
 from qwen_lsp.backend.resolve import configured
 from qwen_lsp.core import config
@@ -27,13 +26,6 @@ from qwen_lsp.setup.plan import Unusable
 
 OLDEST = (3, 11)
 _RUN_SECONDS = 10.0
-_NOT_SETTINGS = {
-    *(OWN_KEY, "QWEN_LSP_TCP_KEY"),
-    *("QWEN_LSP_EDITORS", "QWEN_LSP_EVAL_SETS", "QWEN_LSP_PICTURES", "QWEN_LSP_SCREENSHOTS"),
-}
-"""Variables with our prefix that are no settings: keys, and those of the tests."""
-_LEFT_OUT = "settings are left out"
-"""How a problem of a whole file ends (cli/config.py)."""
 
 
 async def python(_case: Case) -> Finding:
@@ -49,20 +41,19 @@ async def python(_case: Case) -> Finding:
 async def configuration(case: Case) -> Finding:
     """Where the settings come from, and the mistakes in them. Names of variables only: values may be secret."""
     given, env = case.configuration, case.env
-    known = {"QWEN_LSP_" + "_".join(option.attribute).upper() for option in config.options()}
-    ours = sorted(name for name in env if name.startswith("QWEN_LSP_") and name not in _NOT_SETTINGS)
-    strangers = [f"{name}: no setting is called that" for name in ours if name not in known]
-    variables = [name for name in ours if name in known]
+    known = {config.PREFIX + "_".join(option.attribute).upper() for option in config.options()}
+    variables = sorted(name for name in env if name in known)
     file = str(given.file) if given.found else f"no {given.file}"
     parts = [file, *([f"environment: {', '.join(variables)}"] if variables else [])]
     parts += [f"command line: {', '.join(given.options)}"] if given.options else []
-    problems = [*given.problems, *strangers]
+    problems = list(given.problems)
     facts = {"file": str(given.file), "found": given.found, "variables": variables, "problems": problems}
     if not problems:
         return ok("; ".join(parts), **facts)
     said = "; ".join(problems)
-    if any(_LEFT_OUT in problem for problem in problems):
-        return error(said, f"mend {given.file}; `qwen-lsp schema` prints what it may hold", **facts)
+    if any(config.HELD in problem for problem in problems):
+        where = given.file if str(given.file) in said else "it"
+        return error(said, f"mend {where}; `qwen-lsp schema` prints what the settings may be", **facts)
     return warning(said, "the other settings apply; `qwen-lsp schema` prints what they may be", **facts)
 
 
@@ -88,7 +79,10 @@ async def embedded(case: Case) -> Finding:
         said, fix = parted(damage.message)
         return error(said, fix) if needed else warning(said, fix)
     if engine is None:
-        said, fix = f"{path.name} is whole, but the engine is not installed", "run pip install 'qwen-lsp[local]'"
+        said, fix = (
+            f"{path.name} is whole, but the engine is not installed",
+            "run pip install '.[local]' in your copy of qwen-lsp",
+        )
         return error(said, fix) if needed else skipped(f"{said}; {fix}")
     there = available_memory()
     if row is not None and there is not None and there < row.memory:

@@ -137,7 +137,7 @@ async def tls(case: Case) -> Finding:
     contact = case.contact
     assert contact is not None  # noqa: S101 - `examine` has made sure
     url = _asked_url(contact)
-    if not url:
+    if not url or (contact.service is None and contact.reached is None and not url.startswith("https:")):
         return skipped("there is no connection")
     if not url.startswith("https:"):
         if is_loopback(url):
@@ -172,7 +172,8 @@ async def model(case: Case) -> Finding:
     if contact.provider == "local" or (service is None and wrong.kind is not Kind.MODEL):
         return skipped("it could not be asked")
     if wrong.kind is Kind.MODEL and contact.models and service is not None:
-        near = difflib.get_close_matches(service.model, contact.models, n=1) or [preferred(contact.models)]
+        others = [each for each in contact.models if each != service.model]  # listed, and yet not there
+        near = difflib.get_close_matches(service.model, others, n=1) or [preferred(others or contact.models)]
         names = [shown(each) for each in contact.models[:20]]
         return failed(wrong.message, f"set qwen.model to one that is listed, such as {shown(near[0])}", listed=names)
     return failed(wrong.message)

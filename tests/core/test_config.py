@@ -7,19 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_lsp.core import config
-from qwen_lsp.core.config import PriceSettings, Settings, from_environment, json_schema, merged, options, parse
+from qwen_lsp.core.config import HELD, PriceSettings, Settings, from_environment, json_schema, merged, options, parse
 
 WRONG = [
-    ({"debounce": "slow"}, 'qwen.debounce: expected int or "auto", got "slow"'),
-    ({"debounce": [1]}, 'qwen.debounce: expected int or "auto", got a list'),
-    ({"debounce": -1}, 'qwen.debounce: expected int from 0 to 10000 or "auto", got -1'),
+    ({"debounce": "slow"}, 'qwen.debounce: expected whole number or "auto", got "slow"'),
+    ({"debounce": [1]}, 'qwen.debounce: expected whole number or "auto", got a list'),
+    ({"debounce": -1}, 'qwen.debounce: expected whole number from 0 to 10000 or "auto", got -1'),
     ({"enabled": 1}, "qwen.enabled: expected true or false, got 1"),
-    ({"maxTokens": 0}, "qwen.maxTokens: expected int from 1 to 8192, got 0"),
-    ({"maxTokens": "9"}, 'qwen.maxTokens: expected int, got "9"'),
+    ({"maxTokens": 0}, "qwen.maxTokens: expected whole number from 1 to 8192, got 0"),
+    ({"maxTokens": "9"}, 'qwen.maxTokens: expected whole number, got "9"'),
     ({"region": "mars"}, "qwen.region: expected"),
-    ({"disabledLanguages": "python"}, 'qwen.disabledLanguages: expected list of string, got "python"'),
+    ({"disabledLanguages": 7}, "qwen.disabledLanguages: expected list of strings, got 7"),
+    ({"fallback": ["local", "nope"]}, 'qwen.fallback: expected list of "dashscope" or "openai" or "local", got "nope"'),
+    ({"apiKey": "sk-x"}, "qwen.apiKey: a key is no setting: set DASHSCOPE_API_KEY"),
     ({"modle": "x"}, "qwen.modle: unknown setting; did you mean model?"),
-    ({"local": {"threads": "many"}}, 'qwen.local.threads: expected int, got "many"'),
+    ({"local": {"threads": "many"}}, 'qwen.local.threads: expected whole number, got "many"'),
     ({"local": 3}, "qwen.local: expected object, got 3"),
     ({"model": ["x" * 90]}, "qwen.model: expected string, got a list"),
     ("nonsense", 'qwen: expected object, got "nonsense"'),
@@ -32,7 +34,7 @@ def test_a_wrong_value_is_told_by_its_path_and_the_default_stands_in(raw: object
     layer, problems = parse(raw)
     assert len(problems) == 1
     assert problems[0].startswith(problem)
-    assert merged(layer) == Settings()
+    assert merged(layer) == Settings(local_only=HELD in problems[0])
 
 
 def test_right_values_apply_beside_wrong_ones() -> None:
@@ -53,7 +55,7 @@ def test_later_layers_win_value_by_value() -> None:
 def test_a_long_string_is_never_quoted() -> None:
     """A string in the wrong place may be a key, so a problem says only how long it is."""
     _, problems = parse({"maxTokens": "sk-" + "s" * 60})
-    assert problems == ["qwen.maxTokens: expected int, got a string of 63 characters"]
+    assert problems == ["qwen.maxTokens: expected whole number, got a string of 63 characters"]
 
 
 def test_the_environment_names_any_setting() -> None:
@@ -74,6 +76,63 @@ def test_the_environment_names_any_setting() -> None:
         enabled=False, base_url="http://127.0.0.1:1/v1", debounce=50, disabled_languages=["go", "rust"],
         temperature=0.5, local=config.LocalSettings(threads=3),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"localOnly": "yes"},
+        {"localonly": False},
+        {"exclude": 7},
+        {"exclude": ["*.sql", 7]},
+        {"excludes": ["*.sql"]},
+        {"provider": "locl"},
+        {"enabled": "no"},
+        {"disabledLanguages": {}},
+        {"budget": 5},
+        {"budget": {"tokens": "1k"}},
+        {"budget": {"token": 1000}},
+    ],
+)
+def test_a_mistake_in_what_limits_what_is_sent_keeps_everything_here(raw: dict[str, object]) -> None:
+    """Nobody can tell what was to be kept; the line says so. What the person says elsewhere still wins."""
+    layer, (problem,) = parse(raw)
+    assert merged(layer).local_only
+    assert problem.endswith(f"; {HELD}")
+    assert not merged(layer, {"local_only": False}).local_only
+
+
+@pytest.mark.parametrize("raw", [{"maxTokens": "many"}, {"modle": "x"}, {"local": {"threads": "x"}}, "nonsense", []])
+def test_other_mistakes_hold_nothing_back(raw: object) -> None:
+    """The default stands in."""
+    layer, problems = parse(raw)
+    assert problems
+    assert not merged(layer).local_only
+
+
+def test_who_names_one_thing_means_a_list_of_it() -> None:
+    """As in the environment."""
+    assert parse({"exclude": "*.sql", "disabledLanguages": "go"}) == (
+        {"exclude": ["*.sql"], "disabled_languages": ["go"]},
+        [],
+    )
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("ON", True), ("1", True), ("no", False), ("Off", False)])
+def test_a_switch_in_the_environment_has_many_words(text: str, *, value: bool) -> None:
+    """People write what they are used to."""
+    assert from_environment({"QWEN_LSP_LOCAL_ONLY": text}) == ({"local_only": value}, [])
+
+
+def test_a_slip_in_a_variable_s_name_is_told_with_what_was_probably_meant() -> None:
+    """Keys have the prefix too; a slip in the name of a limit holds all back."""
+    env = {"QWEN_LSP_MODLE": "x", "QWEN_LSP_API_KEY": "sk", "QWEN_LSP_TCP_KEY": "k", "QWEN_LSP_EXCLUD": "*.sql"}
+    layer, problems = from_environment(env)
+    assert problems == [
+        f"QWEN_LSP_EXCLUD: no setting is called that; did you mean QWEN_LSP_EXCLUDE?; {HELD}",
+        "QWEN_LSP_MODLE: no setting is called that; did you mean QWEN_LSP_MODEL?",
+    ]
+    assert layer == {"local_only": True}
 
 
 def test_prices_are_named_by_model_and_each_is_checked_by_itself() -> None:
@@ -99,7 +158,7 @@ def test_prices_in_the_environment_are_json() -> None:
 def test_a_wrong_variable_is_told_by_its_own_name() -> None:
     """A person who set a variable is told about the variable."""
     _, problems = from_environment({"QWEN_LSP_MAX_TOKENS": "many"})
-    assert problems == ['QWEN_LSP_MAX_TOKENS: expected int, got "many"']
+    assert problems == ['QWEN_LSP_MAX_TOKENS: expected whole number, got "many"']
 
 
 def test_the_schema_knows_every_setting_and_its_default() -> None:

@@ -438,6 +438,22 @@ def test_failures_mean_what_the_table_says(service, status, body, kind, told):
         assert part in error.message
 
 
+@pytest.mark.parametrize("model", ["qwen3-coder-flash", "qwen3-coder-plus", "qwen-coder-turbo"])
+@pytest.mark.parametrize("service", [BEIJING, SINGAPORE], ids=["Beijing", "Singapore"])
+def test_a_model_that_is_not_there_is_not_what_to_choose_instead(service, model):
+    """The remedy is another one."""
+    message = dialects.failure(dataclasses.replace(service, model=model), 404, {}, b"").message
+    assert f"set qwen.model to {model}" not in message
+    assert "set qwen.model to qwen" in message
+
+
+def test_who_has_no_key_is_not_told_that_it_is_refused():
+    """It is wanted."""
+    assert "wants a key" in dialects.failure(SERVER, 401, {}, b"").message
+    keyed = dataclasses.replace(SERVER, key=Secret(KEY))
+    assert "refused the key" in dialects.failure(keyed, 401, {}, b"").message
+
+
 def test_a_model_of_beijing_asked_elsewhere_names_both_ways_out():
     """A model that only cn-beijing has: choose another, or that region with its key."""
     service = dataclasses.replace(SINGAPORE, model="qwen2.5-coder-7b-instruct")

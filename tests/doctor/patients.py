@@ -13,7 +13,7 @@ from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.keys import run_key_command
 from qwen_lsp.backend.regions import Regions
 from qwen_lsp.backend.resolve import Effects
-from qwen_lsp.core.config import Settings
+from qwen_lsp.core.config import Settings, from_environment
 from qwen_lsp.doctor.asking import LIMIT, Asker
 from qwen_lsp.doctor.case import Case, Configuration
 from qwen_lsp.doctor.examine import examine
@@ -116,7 +116,7 @@ async def patient(
         plan_hosts=plan_hosts or {"cn-beijing": "http://127.0.0.1:9/plan/v1"},
     )
     file = folder / "config.toml"
-    configuration = Configuration(file, file.exists())
+    configuration = Configuration(file, file.exists(), tuple(from_environment(given)[1]))
     asker = Asker(http, timeout=5, limit=limit)
     try:
         yield Case(chosen, configuration, given, folder, effects, asker, lambda _name: machine(folder), offline=offline)

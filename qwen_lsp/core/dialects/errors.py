@@ -111,6 +111,7 @@ _KEY_DASHSCOPE = (
     "the region of the key"
 )
 _KEY_OPENAI = "{host} refused the key: set QWEN_LSP_API_KEY or qwen.apiKeyCommand"
+_NO_KEY = "{host} wants a key: set QWEN_LSP_API_KEY or qwen.apiKeyCommand"
 _KEY_LOCAL = "The embedded engine refused its key: restart the language server"
 _DENIED_DASHSCOPE = (
     "DashScope denies this key {model} at {where}: allow it in the workspace of DASHSCOPE_API_KEY; a key "
@@ -201,7 +202,8 @@ def explain(service: Service, fault: Fault, headers: Mapping[str, str] | None = 
     row = next(row for row in _TABLE if _fits(row, service, fault))
     said = _quotable(fault.code, service) or _quotable(fault.kind, service)
     facts = ", ".join(part for part in (f"HTTP {fault.status}" if fault.status else "", said) if part)
-    message = row.say.format(
+    say = _NO_KEY if row.say is _KEY_OPENAI and service.key is None else row.say
+    message = say.format(
         model=models.shown(service.model) or "the model",
         where=f"region {service.region}" if service.region else "the host of qwen.baseUrl",
         host=_host(service),
@@ -260,7 +262,8 @@ def _another_model(service: Service) -> str:
     other = models.default_model("dashscope", service.region)
     if models.has_dashscope_fim(service.model) and service.region != models.FIM_REGION:
         return f"{other}, or qwen.region to {models.FIM_REGION} with a key of that region"
-    return other if other != service.model.lower() else "qwen3-coder-flash"
+    others = (other, "qwen3-coder-flash", "qwen3-coder-plus")
+    return next(name for name in others if name != service.model.lower())
 
 
 def _text(value: object) -> str:
