@@ -166,6 +166,9 @@ class Desk:
 
     spent = Spent()
 
+    def look(self, day: str) -> None:
+        """As the ledger."""
+
     def close(self) -> None:
         """As the ledger."""
 

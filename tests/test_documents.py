@@ -120,3 +120,13 @@ def test_pygls_own_edits_take_the_same_way():
     assert documents.document("file:///a.py").source == "a\fx"
     documents.update_text_document(identifier, types.TextDocumentContentChangeWholeDocument(text="z"))
     assert documents.document("file:///a.py").lines == ["z"]
+
+
+@pytest.mark.parametrize("spelling", ["file:///c%3A/a%20b.py", "file:///c:/a b.py"])
+def test_a_document_is_closed_under_the_name_it_was_opened_by(spelling):
+    """Editors spell an address in several ways; whoever else was told of the document knows the first."""
+    documents = Documents()
+    opened = "file:///c%3A/a%20b.py"
+    documents.opened({"textDocument": {"uri": opened, "text": "x", "languageId": "python", "version": 1}})
+    assert documents.closed({"textDocument": {"uri": spelling}}) == opened
+    assert documents.document(opened) is None

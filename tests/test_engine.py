@@ -347,6 +347,16 @@ async def test_what_follows_a_suggestion_is_asked_while_it_is_shown(tmp_path: Pa
         assert (desk.engine.prefetched, desk.engine.prefetch_hits) == (1, 1)
 
 
+async def test_nothing_is_prefetched_for_a_document_that_was_closed(tmp_path: Path) -> None:
+    """Closed while the suggestion is shown, before what would follow is asked for."""
+    async with desk_with(tmp_path, prefetch=True) as desk:
+        request = at("a = 1█\n")
+        await desk.check("a = 1█\n", "\nb = 2", "a = 1⟦\nb = 2⟧\n")
+        desk.engine.closed(request.snapshot.uri)
+        await asyncio.sleep(0.3)  # more than prefetching waits
+        assert (desk.engine.prefetched, len(desk.fake.generations)) == (0, 1)
+
+
 async def test_nothing_is_prefetched_from_a_service_that_may_cost_money(desk: Desk) -> None:
     """`qwen.prefetch` is on for the embedded model only, unless the person says so."""
     await desk.check("a = 1█\n", "\nb = 2", "a = 1⟦\nb = 2⟧\n")

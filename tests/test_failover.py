@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from qwen_lsp.backend.backend import ModelBackend
 from qwen_lsp.backend.failover import LONGEST, SHORTEST, Failover
 from qwen_lsp.backend.resolve import standing_in
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Reason, Skip
+from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Prompt, Reason, Skip
 from qwen_lsp.engine.engine import Engine
 from tests.fake_dashscope import FAILURES, FakeService
 from tests.marks import at
@@ -126,9 +127,9 @@ async def test_one_that_can_t_be_set_up_is_passed_over(world: World) -> None:
 def test_who_stands_in_has_settings_of_its_own() -> None:
     """The model and address that were chosen are those of the one who fails; the rest holds for both."""
     settings = Settings(provider="openai", base_url="http://h/v1", model="m", max_tokens=50)
-    other = standing_in(settings, {}, "local")
+    other, _ = standing_in(settings, {}, "local")
     assert (other.provider, other.base_url, other.model, other.max_tokens) == ("local", "", "", 50)
-    assert standing_in(settings, {}, "openai") is settings
+    assert standing_in(settings, {}, "openai")[0] is settings
 
 
 @pytest.mark.parametrize(
@@ -144,5 +145,58 @@ def test_who_stands_in_has_settings_of_its_own() -> None:
 )
 def test_an_address_is_a_stand_ins_where_it_can_be_nobody_elses(first, address, provider, kept):
     """The embedded model has none, so beside it an address names a server to stand in; else it is the first one's."""
-    found = standing_in(Settings(provider=first, base_url=address), {}, provider)
+    found, _ = standing_in(Settings(provider=first, base_url=address), {}, provider)
     assert (found.provider, found.base_url) == (provider, address if kept else "")
+
+
+@pytest.mark.parametrize(
+    ("first", "address", "provider", "kept"),
+    [
+        ("openai", "https://llm.corp.example/v1", "dashscope", False),
+        ("local", "https://llm.corp.example/v1", "dashscope", False),
+        ("local", "https://llm.corp.example/v1", "openai", True),
+        ("local", "", "dashscope", True),
+        ("dashscope", "", "openai", False),
+    ],
+)
+def test_a_key_of_one_is_never_another_s(first, address, provider, kept):
+    """A command's key and QWEN_LSP_API_KEY belong to whom they were set for; DASHSCOPE_API_KEY says it by its name."""
+    settings = Settings(provider=first, base_url=address, api_key_command="pass corp")
+    env = {"QWEN_LSP_API_KEY": "sk-corp", "DASHSCOPE_API_KEY": "sk-dash", "PATH": "/bin"}
+    found, left = standing_in(settings, env, provider)
+    assert bool(found.api_key_command) is kept
+    assert ("QWEN_LSP_API_KEY" in left) is kept
+    assert (left["DASHSCOPE_API_KEY"], left["PATH"]) == ("sk-dash", "/bin")
+
+
+async def test_a_stand_in_forgets_what_has_shown_to_be_wrong(world):
+    """Its own backend hears of a refused key and of a server that has gone, as the first one's does."""
+    second = world.failover._all[1].backend
+    world.first.default = FAILURES["overloaded"]
+    await world.key()
+    assert text(await world.key()) == "2"
+    world.second.default = FAILURES["key"]
+    await world.key()
+    assert second._service is None
+
+
+async def test_a_late_answer_is_credited_to_who_gave_it(world):
+    """A question from before the reason for standing in was another one."""
+    world.first.default = FAILURES["overloaded"]
+    await world.key()
+    before = await world.failover.service()
+    first = world.failover._all[0]
+    first.failure = BackendError(Kind.QUOTA, "another reason")
+    assert await world.failover.service() is not before
+    until = first.until
+    async for _ in world.failover.generate(before, Prompt("x = ", "\n", "python", "x.py", 8, 0.0)):
+        pass
+    assert first.until == until
+
+
+async def test_an_outage_counts_once_however_many_have_waited(world):
+    """Five keys that waited for the same search are one failure: the rest is the shortest."""
+    await world.first.stop()
+    world.failover._all[1].until = float("inf")
+    await asyncio.gather(*(world.failover.service() for _ in range(5)), return_exceptions=True)
+    assert world.failover._all[0].until - world.clock.now <= SHORTEST

@@ -26,7 +26,8 @@ from qwen_lsp.backend.http import Http
 from qwen_lsp.backend.httpx_wire import HttpxWire
 from qwen_lsp.backend.loopback_wire import LoopbackWire
 from qwen_lsp.backend.severing import SeverableStream, current_line
-from qwen_lsp.backend.wire import Ask, Line, Reply, checked_url, is_loopback, origin
+from qwen_lsp.backend.wire import Ask, Line, Reply, checked_url, origin
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import Api, BackendError, Delta, Kind, Prompt, Route, Secret, Service
 from tests.fake_dashscope import (
     CUT,
@@ -843,6 +844,8 @@ async def test_a_proxy_never_sees_loopback_traffic(fake, wire):
         ("https://dashscope.aliyuncs.com/v1", False),
         ("http://user@127.0.0.1:1@example.com/v1", False),
         ("http://192.168.0.2/v1", False),
+        ("http://llm.localhost:11434/v1", False),
+        ("http://[::1/v1", False),
     ],
 )
 def test_which_addresses_are_this_machines_own(url, near):

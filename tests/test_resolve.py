@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from qwen_lsp.backend.http import Http
-from qwen_lsp.backend.keys import find_key, run_key_command
+from qwen_lsp.backend.keys import _words, find_key, run_key_command
 from qwen_lsp.backend.nearby import find_server, offered, preferred
 from qwen_lsp.backend.regions import Regions, find_region, is_dashscope, region_of
 from qwen_lsp.backend.resolve import Effects, configured, resolve
@@ -331,6 +331,20 @@ async def test_nobody_answers(world, regions):
         await fake.stop()
     error = await failure(Settings(), WITH_KEY, world.effects())
     assert (error.kind, "DASHSCOPE_API_KEY" in error.message) == (Kind.NETWORK, False)
+
+
+def test_a_key_with_odd_bytes_is_unknown_and_no_fault(tmp_path):
+    """An environment's strings need not be text; that such a key can't be one is said where it is sent."""
+    memory = Regions(tmp_path / "regions.json")
+    assert memory.recall(Secret("sk-\udcff")) is None
+    memory.remember(Secret("sk-\udcff"), "us-east-1")
+    assert memory.recall(Secret("sk-\udcff")) == "us-east-1"
+
+
+def test_backslashes_part_folders_on_windows():
+    """Elsewhere they quote."""
+    assert _words(r'C:\tools\pass.exe show "my key"', windows=True) == [r"C:\tools\pass.exe", "show", "my key"]
+    assert _words(r"pass show my\ key", windows=False) == ["pass", "show", "my key"]
 
 
 async def test_the_region_that_takes_the_key_need_not_wait_for_the_others(world, regions):

@@ -22,10 +22,14 @@ class Ledger:
 
     def __init__(self) -> None:
         self.spent = Spent()
+        self.looked: list[str] = []
         self.added: list[tuple[Key, float | None, dict[str, float]]] = []
 
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
         self.added.append((key, ms, {name: count for name, count in counts.items() if count}))
+
+    def look(self, day: str) -> None:
+        self.looked.append(day)
 
     def close(self) -> None:
         self.added.append((Key(""), None, {}))
@@ -103,15 +107,27 @@ def test_only_what_was_taken_whole_is_given_back() -> None:
         (BudgetSettings(tokens=1000), 0.5),
         (BudgetSettings(price=0.4), 0.25),
         (BudgetSettings(tokens=1000, price=0.1), 1.0),
+        (BudgetSettings(price=10), 0.01),
     ],
 )
 def test_the_used_share_of_a_budget_is_the_larger_one(budget: BudgetSettings, share: float) -> None:
-    """Of tokens and price, whichever is limited; yesterday's is no part of it, nor what costs nothing."""
+    """Of tokens and price, whichever is limited. Yesterday's is no part of it, another currency's, what is free."""
     counting, ledger = tally()
-    ledger.spent = Spent("2026-11-22", 500, 0.1)
-    assert counting.used(DASHSCOPE, budget) == share
+    ledger.spent = Spent("2026-11-22", 500, {"¥": 0.1, "$": 99.0})
+    assert counting.used(DASHSCOPE, budget) == pytest.approx(share)
     assert counting.used(LOCAL, budget) == 0.0
-    assert used(ledger.spent, budget, "2026-11-23") == 0.0
+    assert used(ledger.spent, budget, "2026-11-23", "¥") == 0.0
+    assert ledger.looked == []
+
+
+def test_what_others_spent_is_looked_up_when_the_day_is_not_known() -> None:
+    """At a session's start, and after midnight; nobody without a budget asks the disk."""
+    counting, ledger = tally()
+    assert counting.used(DASHSCOPE, BudgetSettings()) == 0.0
+    assert ledger.looked == []
+    assert counting.used(DASHSCOPE, BudgetSettings(tokens=1000)) == 0.0
+    counting.look()
+    assert ledger.looked == ["2026-11-22"] * 2
 
 
 def test_a_person_is_told_how_much_is_left() -> None:

@@ -24,9 +24,9 @@ from qwen_lsp.backend.nearby import PORTS
 from qwen_lsp.backend.probing import find_out, works
 from qwen_lsp.backend.regions import Regions
 from qwen_lsp.backend.resolve import Effects, Place, resolve
-from qwen_lsp.backend.wire import is_loopback
 from qwen_lsp.core.config import LocalSettings, Settings
 from qwen_lsp.core.dialects import dashscope, models
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import BackendError, Kind, Notice, Prompt, Service, Usage
 from qwen_lsp.core.questions import cost
 

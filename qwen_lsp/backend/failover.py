@@ -96,12 +96,20 @@ class Failover:
 
     def generate(self, service: Service, prompt: Prompt) -> Generation:
         """Asks the one whose service it is."""
-        one = next((one for one in self._all if one.given is service), self._all[0])
+        one = self._whose(service)
+        own = one.own if one.own is not None and one.own == replace(service, standing_in="") else service
         return _Watched(
-            one.backend.generate(service, prompt),
+            one.backend.generate(own, prompt),
             on_answer=lambda: _worked(one),
             on_error=lambda error: self._failed(one, error),
         )
+
+    def _whose(self, service: Service) -> _One:
+        """Whose service it is; one that was given out a while ago may be another by now."""
+        plain = replace(service, standing_in="")
+        exact = (one for one in self._all if one.own == plain)
+        alike = (one for one in self._all if one.name == service.provider)
+        return next(exact, None) or next(alike, self._all[0])
 
     async def close(self, *, linger: bool = False) -> None:
         """Ends all work of all of them."""
@@ -122,6 +130,8 @@ class Failover:
         if not policy.cool_down:
             return  # of this request only
         one.failure = error
+        if self._clock() < one.until:
+            return  # asked before that: of one outage everyone who waited tells
         one.failures += 1
         wait = max(SHORTEST, policy.cool_down, error.retry_after or 0.0) * 2.0 ** (one.failures - 1)
         one.until = self._clock() + min(wait, LONGEST)

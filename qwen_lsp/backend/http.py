@@ -18,8 +18,9 @@ from qwen_lsp import __version__
 from qwen_lsp.backend import loopback_wire
 from qwen_lsp.backend.exchange import Exchange, read_body
 from qwen_lsp.backend.loopback_wire import LoopbackWire
-from qwen_lsp.backend.wire import Ask, Line, Reply, Stale, Wire, is_loopback, origin
+from qwen_lsp.backend.wire import Ask, Line, Reply, Stale, Wire, origin
 from qwen_lsp.core import codec, dialects
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import BackendError, Kind, Prompt, Secret, Service
 
 log = logging.getLogger(__name__)

@@ -30,12 +30,12 @@ from qwen_lsp.backend.wire import (
     check_plain,
     garbled,
     hung_up,
-    is_loopback,
     not_connected,
     origin,
     silent,
     unaskable,
 )
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import BackendError, Kind
 
 # At DEBUG these print the heads of replies, at INFO every address: none of it is theirs to log.

@@ -49,7 +49,7 @@ async def run_key_command(
         BackendError: kind AUTH, naming the setting: it can't be run, fails, takes too long or prints nothing.
     """
     try:
-        words = shlex.split(command)
+        words = _words(command, windows=os.name == "nt")
     except ValueError:
         raise _failed("has a quote that is not closed") from None
     if not words:
@@ -76,6 +76,17 @@ async def run_key_command(
     if not line:
         raise _failed("printed nothing")
     return line
+
+
+def _words(command: str, *, windows: bool) -> list[str]:
+    """The program and its arguments. On Windows a backslash parts folders and quotes nothing.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    if windows:
+        return [word.strip('"') for word in shlex.split(command, posix=False)]
+    return shlex.split(command)
 
 
 async def _first_line(process: Process) -> str:

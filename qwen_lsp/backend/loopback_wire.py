@@ -22,11 +22,11 @@ from qwen_lsp.backend.wire import (
     check_plain,
     garbled,
     hung_up,
-    is_loopback,
     not_connected,
     silent,
     unaskable,
 )
+from qwen_lsp.core.hosts import is_loopback
 
 _KEPT = 8
 """Idle connections that are kept for one address."""

@@ -145,4 +145,4 @@ def _host(url: str) -> str:
 
 
 def _digest(key: Secret) -> str:
-    return hashlib.sha256(key.reveal().encode()).hexdigest()[:20]
+    return hashlib.sha256(key.reveal().encode(errors="surrogateescape")).hexdigest()[:20]

@@ -89,17 +89,24 @@ def configured(settings: Settings, env: Mapping[str, str]) -> str | None:
     return "dashscope" if env.get(DASHSCOPE_KEY, "").strip() and not settings.local_only else None
 
 
-def standing_in(settings: Settings, env: Mapping[str, str], provider: str) -> Settings:
-    """The settings of a provider that answers in another's place: what was chosen for that one is not for this.
+def standing_in(settings: Settings, env: Mapping[str, str], provider: str) -> tuple[Settings, Mapping[str, str]]:
+    """Settings and environment of a provider that answers in another's place: what is that one's is not for this.
 
-    An address can't be the embedded model's, so where that one is the first, it is that of a server to stand in.
+    An address can't be the embedded model's, so where that one is the first, it is that of a server to stand in. A key
+    that does not name whose it is (`qwen.apiKeyCommand`, QWEN_LSP_API_KEY) belongs to the first one, or to the address.
     """
     first = configured(settings, env)
     if first == provider:
-        return settings
-    is_theirs = first == "local" and is_dashscope(settings.base_url) == (provider == "dashscope")
-    base_url = settings.base_url if is_theirs else ""
-    return replaced(settings, provider=provider, base_url=base_url, model="", route="auto")
+        return settings, env
+    named = "dashscope" if is_dashscope(settings.base_url) or not settings.base_url.strip() else "openai"
+    owner = named if first in {None, "local"} else first
+    changes = {"provider": provider, "model": "", "route": "auto"}
+    if first != "local" or named != provider:
+        changes["base_url"] = ""
+    if owner != provider:
+        changes["api_key_command"] = ""
+        env = {name: value for name, value in env.items() if name != OWN_KEY}
+    return replaced(settings, **changes), env
 
 
 async def resolve(settings: Settings, env: Mapping[str, str], effects: Effects) -> Service:

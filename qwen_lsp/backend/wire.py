@@ -6,12 +6,10 @@ meaning into a body. Its failures are `BackendError`s in a person's words, or `S
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -165,18 +163,6 @@ def origin(url: str) -> str:
     """Scheme, host and port: what a message may show of an address (the rest might hold a password)."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-@lru_cache(maxsize=64)
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own, by its spelling alone."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def checked_url(url: str, setting: str = "qwen.baseUrl") -> str:

@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qwen_lsp.core.model import Notice
     from qwen_lsp.engine.engine import Engine
     from qwen_lsp.engine.ports import Backend
+    from qwen_lsp.engine.tally import Tally
     from qwen_lsp.lsp.greeting import Start
     from qwen_lsp.lsp.server import Server
     from qwen_lsp.lsp.settings import Layers
@@ -114,7 +115,7 @@ def _server(layers: Layers, level: str | None) -> Server:
     """The server with the real engine and backend."""
     import asyncio
 
-    from qwen_lsp.cli.paths import cache_dir, ledger_file, servers_dir, state_dir
+    from qwen_lsp.cli.paths import ledger_file, servers_dir
     from qwen_lsp.engine.tally import Tally
     from qwen_lsp.lsp.server import build
     from qwen_lsp.usage.ledger import Ledger
@@ -127,35 +128,17 @@ def _server(layers: Layers, level: str | None) -> Server:
     workspace = Workspace(snippets=False)  # until the person's settings are known
 
     def make_engine(settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
-        from qwen_lsp.backend.backend import ModelBackend
-        from qwen_lsp.backend.failover import Failover
-        from qwen_lsp.backend.resolve import configured, standing_in
         from qwen_lsp.engine.engine import Engine
 
-        def backend_of(chosen: Settings) -> ModelBackend:
-            state, cache = state_dir(env), cache_dir(env)
-            return ModelBackend(
-                chosen,
-                env,
-                state_dir=state,
-                cache_dir=cache,
-                on_notice=on_notice,
-                probing=True,
-                on_spent=lambda service, usage: tally.spent(service, "", usage),
-            )
-
-        backend: Backend = backend_of(settings)
-        if settings.fallback:
-            name = configured(settings, env) or "auto"
-            others = [other for other in dict.fromkeys(settings.fallback) if other != name]
-            standing = [(other, backend_of(standing_in(settings, env, other))) for other in others]
-            backend = Failover([(name, backend), *standing], on_notice)
+        backend = _backend(settings, env, on_notice, tally)
         return Engine(backend, settings, sources=workspace, on_notice=on_notice, on_spent=tally.spent, used=tally.used)
 
     def on_settings(settings: Settings) -> None:
         logging.getLogger("qwen_lsp").setLevel((level or settings.log_level).upper())
         _log_to_file(settings.log_file)
         tally.prices = settings.prices
+        if settings.budget.tokens or settings.budget.price:
+            tally.look()
 
     def on_ready() -> None:
         asyncio.get_running_loop().call_soon(load)
@@ -166,21 +149,11 @@ def _server(layers: Layers, level: str | None) -> Server:
 
         import_module("qwen_lsp.engine.engine")
         import_module("qwen_lsp.backend.backend")
+        import_module("pathspec")  # of the ignore rules
         # All that is loaded now stays: looking through it for garbage would take 0.1 s, in the middle of typing.
         gc.freeze()
         if configured(layers.merged(), env) == "dashscope":
             asyncio.get_running_loop().run_in_executor(None, import_module, "qwen_lsp.backend.httpx_wire")
-
-    def fetch(name: str, on_progress: Callable[[int, int], None]) -> str:
-        from qwen_lsp.backend import download, weights
-        from qwen_lsp.core.model import BackendError, Kind
-
-        try:
-            download.pull(name or weights.DEFAULT, cache_dir(env), on_progress=on_progress)
-        except weights.WeightsError as error:
-            raise BackendError(Kind.MODEL, error.message) from error
-        known = weights.known(name or weights.DEFAULT)
-        return known.name if known else name
 
     return build(
         make_engine,
@@ -190,8 +163,49 @@ def _server(layers: Layers, level: str | None) -> Server:
         on_ready=on_ready,
         tally=tally,
         board=board,
-        fetch=fetch,
+        fetch=lambda name, on_progress: _fetch(name, env, on_progress),
     )
+
+
+def _backend(settings: Settings, env: Mapping[str, str], on_notice: Callable[[Notice], None], tally: Tally) -> Backend:
+    """Who completes by these settings, with who stands in."""
+    from qwen_lsp.backend.backend import ModelBackend
+    from qwen_lsp.backend.failover import Failover
+    from qwen_lsp.backend.resolve import configured, standing_in
+    from qwen_lsp.cli.paths import cache_dir, state_dir
+
+    def one(settings: Settings, its: Mapping[str, str]) -> ModelBackend:
+        return ModelBackend(
+            settings,
+            its,
+            state_dir=state_dir(env),
+            cache_dir=cache_dir(env),
+            on_notice=on_notice,
+            probing=True,
+            on_spent=lambda service, usage: tally.spent(service, "", usage),
+        )
+
+    first = one(settings, env)
+    if not settings.fallback:
+        return first
+    name = configured(settings, env) or "auto"
+    others = [other for other in dict.fromkeys(settings.fallback) if other != name]
+    return Failover([(name, first), *((other, one(*standing_in(settings, env, other))) for other in others)], on_notice)
+
+
+def _fetch(name: str, env: Mapping[str, str], on_progress: Callable[[int, int], None]) -> str:
+    """Fetches an embedded model; see `Fetch`."""
+    from qwen_lsp.backend import download, weights
+    from qwen_lsp.cli.paths import cache_dir
+    from qwen_lsp.core.model import BackendError, Kind
+
+    name = name or weights.DEFAULT
+    try:
+        download.pull(name, cache_dir(env), on_progress=on_progress)
+    except weights.WeightsError as error:
+        raise BackendError(Kind.MODEL, error.message) from error
+    known = weights.known(name)
+    return known.name if known else name
 
 
 def _layers(layer: dict[str, object], problems: list[str]) -> Layers:

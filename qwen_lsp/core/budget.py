@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from qwen_lsp.core.config import BudgetSettings
 
@@ -16,16 +18,20 @@ class Spent:
 
     day: str = ""
     tokens: float = 0.0
-    cost: float = 0.0
+    costs: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """By currency."""
 
 
-def used(spent: Spent, budget: BudgetSettings, today: str) -> float:
-    """The share of today's budget that is used; the larger one of tokens and price, 0 without a budget."""
+def used(spent: Spent, budget: BudgetSettings, today: str, currency: str) -> float:
+    """The share of today's budget that is used; the larger one of tokens and price, 0 without a budget.
+
+    The price is that of all services of this currency: yuan are not added to dollars.
+    """
     if spent.day != today:
         return 0.0
     shares = [
         spent.tokens / budget.tokens if budget.tokens else 0.0,
-        spent.cost / budget.price if budget.price else 0.0,
+        spent.costs.get(currency, 0.0) / budget.price if budget.price else 0.0,
     ]
     return max(shares)
 

@@ -7,6 +7,7 @@ the editor's settings (section `qwen`), and `QWEN_LSP_` + upper snake case in th
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -21,6 +22,8 @@ OTHERS = frozenset(PREFIX + name for name in ("API_KEY", "TCP_KEY", "EDITORS", "
 """Variables with the prefix that are no settings: keys, and those of the tests."""
 HELD = "nothing leaves this machine until it is mended"
 """What is said of a mistake that might else let out, or spend, what a person wanted to keep."""
+_SHORT = 24
+"""Characters of what is quoted: keys are longer."""
 _LIMITING = {"enabled", "provider", "baseUrl", "localOnly", "exclude", "disabledLanguages", "budget"}
 _NO_SETTINGS = {"apikey": "a key is no setting: set DASHSCOPE_API_KEY or QWEN_LSP_API_KEY, or qwen.apiKeyCommand"}
 
@@ -347,7 +350,7 @@ def _parse(
     problems: list[_Problem] = []
     known = {item.encode_name: item for item in msgspec.structs.fields(struct)}
     for name, value in raw.items():
-        path = f"{where}.{name}"
+        path = f"{where}.{name if len(str(name)) <= _SHORT else '…'}"
         item = known.get(str(name))
         if item is None:
             close, guess = _nearest(str(name), known)
@@ -370,7 +373,7 @@ def _parse(
             value = [value]  # noqa: PLW2901 - who names one thing means a list of it
         try:
             tree[item.name] = msgspec.convert(value, item.type)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeError):
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             wrong = f"expected {expected(item.type, limits=is_number)}, got {_shown(_wrong_in(value, inner))}"
             problems.append(_Problem(path, wrong, setting))
@@ -384,7 +387,7 @@ def _wrong_in(value: object, kind: Any) -> object:  # noqa: ANN401 - any annotat
     for element in value:
         try:
             msgspec.convert(element, typing.get_args(kind)[0])
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeError):
             return element
     return value
 
@@ -432,11 +435,12 @@ def _limits(kind: Any) -> str:  # noqa: ANN401 - any annotation
 
 def _shown(value: object) -> str:
     """A wrong value, short and on one line. Long strings might be anything, even a key, so only their kind is told."""
-    if isinstance(value, str) and len(value) > 40:
+    if isinstance(value, str) and len(value) > _SHORT:
         return f"a string of {len(value)} characters"
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
-    return msgspec.json.encode(value).decode()
+    # Not msgspec: JSON can spell half a surrogate pair, which has no UTF-8.
+    return json.dumps(value)
 
 
 def _nearest(name: str, known: Iterable[str]) -> tuple[str | None, str]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.grammars import line_comment
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import Request, Service, Snippet
 from qwen_lsp.core.tokens import density
 
@@ -25,6 +25,8 @@ _USUAL_LINES = 400
 """Lines that are looked at on either side of the cursor; they are joined before they are measured, which is faster."""
 _NEAR_ABOVE, _NEAR_BELOW = 40, 20
 """Lines around the cursor from which the density of the text is told."""
+_LONGEST = 400
+"""Code points of a line that are looked at for that: a neighbour may be a megabyte of minified text."""
 _TELLING = 200
 """Code points from which on a text tells its density."""
 _SNIPPETS = 3 / 8
@@ -98,18 +100,13 @@ def _split(before: int, after: int, why: str, *, wanted: bool) -> Budget:
 
 def is_near(service: Service) -> bool:
     """Whether a model runs on this machine, in our own engine or in a server of the person's. DashScope never does."""
-    return service.is_local or (service.provider != "dashscope" and _is_loopback(service.base_url))
-
-
-@lru_cache(maxsize=8)
-def _is_loopback(base_url: str) -> bool:
-    return urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return service.is_local or (service.provider != "dashscope" and is_loopback(service.base_url))
 
 
 def density_near(request: Request, correction: float = 1.0, held: float | None = None) -> float:
     """Code points a token around the cursor, in steps; see `tokens.density`."""
     lines, row = request.snapshot.lines, request.line
-    text = "".join(lines[max(0, row - _NEAR_ABOVE) : row + _NEAR_BELOW])
+    text = "".join(line[:_LONGEST] for line in lines[max(0, row - _NEAR_ABOVE) : row + _NEAR_BELOW])
     return density(text if len(text) >= _TELLING else "", correction, held)
 
 

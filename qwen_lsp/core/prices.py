@@ -5,13 +5,12 @@ Promises nothing of today's prices, discounts and free quotas: the bill is the s
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from qwen_lsp.core.config import PriceSettings
+from qwen_lsp.core.hosts import is_private
 from qwen_lsp.core.model import Service
 
 AS_OF = "2025-10"
@@ -98,16 +97,7 @@ def is_paid(service: Service) -> bool:
     """Whether someone may send a bill for it: all but what runs on this machine or in its own network."""
     if service.provider != "openai":
         return service.provider == "dashscope"
-    return not _is_ours(urlsplit(service.base_url).hostname or "")
-
-
-def _is_ours(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return False
+    return not is_private(service.base_url)
 
 
 def shown(amount: float, price: Price | None) -> str:

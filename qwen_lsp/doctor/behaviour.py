@@ -9,9 +9,10 @@ from statistics import median
 
 from qwen_lsp.backend.learned import by, is_open
 from qwen_lsp.backend.probing import NO_INTERFACE
-from qwen_lsp.backend.wire import is_loopback, origin
+from qwen_lsp.backend.wire import origin
 from qwen_lsp.core import questions
 from qwen_lsp.core.dialects import models
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import BackendError, Kind, Prompt, Route, Service
 from qwen_lsp.core.questions import Heard, opening
 from qwen_lsp.doctor.asking import TooDear

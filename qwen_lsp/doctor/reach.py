@@ -14,8 +14,9 @@ from qwen_lsp.backend.keys import DASHSCOPE_KEY
 from qwen_lsp.backend.nearby import preferred
 from qwen_lsp.backend.regions import PLAN_PREFIX, is_dashscope
 from qwen_lsp.backend.resolve import configured
-from qwen_lsp.backend.wire import is_loopback, not_connected, origin
+from qwen_lsp.backend.wire import not_connected, origin
 from qwen_lsp.core.dialects.models import shown
+from qwen_lsp.core.hosts import is_loopback
 from qwen_lsp.core.model import BackendError, Kind, Route
 from qwen_lsp.doctor.case import Case
 from qwen_lsp.doctor.contact import Contact, Probed, key_at_hand, meet

@@ -156,6 +156,7 @@ class Engine:
 
     def closed(self, uri: str) -> None:
         """A document was closed: nothing of it is needed any more."""
+        self._stop_prefetch()
         self._scheduler.drop(uri)
         self._reuse.forget(uri)
         self._asker.closed(uri)

@@ -20,9 +20,12 @@ class Ledger(Protocol):
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
         """Returns at once, never raises."""
 
+    def look(self, day: str) -> None:
+        """Finds out what was spent on a day; returns at once."""
+
     @property
     def spent(self) -> Spent:
-        """What paid services took today, as far as that is known."""
+        """What paid services took on the day that was looked at last, as far as that is known."""
 
     def close(self) -> None:
         """Writes what is left; may take a second."""
@@ -60,7 +63,17 @@ class Tally:
 
     def used(self, service: Service, budget: BudgetSettings) -> float:
         """The share of the day's budget that is used; 0 for who costs nothing."""
-        return used(self._ledger.spent, budget, self._day()) if is_paid(service) else 0.0
+        if not is_paid(service) or not (budget.tokens or budget.price):
+            return 0.0
+        spent, today = self._ledger.spent, self._day()
+        if spent.day != today:
+            self._ledger.look(today)  # other editors may have been at work since midnight
+        listed = price(service, self.prices)
+        return used(spent, budget, today, listed.currency if listed else "")
+
+    def look(self) -> None:
+        """Finds out what was spent today, so that the first question of a session knows it."""
+        self._ledger.look(self._day())
 
     def asked(self, request: Request) -> Ghost | None:
         """An editor asks. The suggestion that was taken since, if one was."""

@@ -158,8 +158,10 @@ class Documents(Workspace):
     def closed(self, params: Mapping[str, Any]) -> str:
         """`textDocument/didClose`. Returns the URI."""
         uri = string_of(object_of(params, "textDocument"), "uri")
+        document = self.document(uri)
         self.remove_text_document(uri)
-        return uri
+        # As it was opened: the others know the document by that spelling.
+        return uri if document is None else document.uri
 
     def document(self, uri: str) -> Document | None:
         """An open document. Unlike pygls' `get_text_document` it does not look on the disk."""

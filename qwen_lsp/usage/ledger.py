@@ -86,7 +86,7 @@ class Ledger:
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self.spent = Spent()
-        """What paid services took on the day of what was added last; a moment old, and of all servers together."""
+        """What paid services took on the day of what was added last, by all servers; as of this one's last write."""
 
     def add(self, key: Key, *, ms: float | None = None, **counts: float) -> None:
         """Counts something; `ms` is how long an answer took. Returns at once, never raises."""
@@ -94,6 +94,10 @@ class Ledger:
             self._writer = threading.Thread(target=self._write, name="qwen-lsp ledger", daemon=True)
             self._writer.start()
         self._entries.put(_Entry(key, counts, ms))
+
+    def look(self, day: str) -> None:
+        """Finds out what was spent on a day, by all servers; `spent` has it a moment later."""
+        self.add(Key(day))
 
     def close(self, patience: float = 1.0) -> None:
         """Writes what is left, for so many seconds at most."""
@@ -201,8 +205,9 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _spent(database: sqlite3.Connection, day: str) -> Spent:
     """The day's sums for what is paid."""
-    tokens, cost = database.execute("SELECT TOTAL(tokens_paid), TOTAL(cost) FROM days WHERE day = ?", (day,)).fetchone()
-    return Spent(day, tokens, cost)
+    sums = "SELECT currency, TOTAL(tokens_paid), TOTAL(cost) FROM days WHERE day = ? GROUP BY currency"
+    found = database.execute(sums, (day,)).fetchall()
+    return Spent(day, sum(row[1] for row in found), {currency: cost for currency, _, cost in found})
 
 
 def _put(database: sqlite3.Connection, entries: Sequence[_Entry]) -> None:

@@ -110,6 +110,20 @@ def test_other_mistakes_hold_nothing_back(raw: object) -> None:
     assert not merged(layer).local_only
 
 
+@pytest.mark.parametrize(
+    "raw", [{"provider": "sk-0123456789abcdef0123456789abcdef"}, {"sk-0123456789abcdef0123456789abcdef": 1}]
+)
+def test_what_may_be_a_key_is_not_quoted(raw: object) -> None:
+    """Neither as a value nor as a name."""
+    _, (problem,) = parse(raw)
+    assert "0123456789" not in problem
+
+
+def test_half_a_surrogate_pair_is_a_mistake_like_others() -> None:
+    """JSON can spell it."""
+    assert parse({"region": "\ud800", "\ud800": 1, "model": ["\ud800"]})[1]
+
+
 def test_who_names_one_thing_means_a_list_of_it() -> None:
     """As in the environment."""
     assert parse({"exclude": "*.sql", "disabledLanguages": "go"}) == (

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qwen_lsp.core import context
 from qwen_lsp.core.config import LocalSettings, Settings
 from qwen_lsp.core.context import Budget, Window, budget, density_near, sticky, window
 from qwen_lsp.core.model import Api, Request, Route, Selected, Service, Snippet
@@ -75,6 +76,14 @@ def test_a_selected_menu_entry_counts_as_typed() -> None:
     request = at("os.pa█\nx")
     chosen = Request(request.snapshot, request.line, request.column, selected=Selected(3, 5, "path"))
     assert window(chosen, WIDE) == Window("os.path", "\nx", 0)
+
+
+def test_a_neighbour_of_a_megabyte_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minified text beside the cursor costs no more than other lines."""
+    seen: list[int] = []
+    monkeypatch.setattr(context, "density", lambda text, *_: seen.append(len(text)) or 4.0)
+    density_near(at(f"{'x' * 1_000_000}\ny = {CURSOR}\n"))
+    assert 0 < seen[0] < 1000
 
 
 @given(st.lists(st.text("ab ", max_size=30), max_size=60), st.data(), st.sampled_from([1.0, 0.5, 2.0]))

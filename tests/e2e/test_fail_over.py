@@ -187,9 +187,14 @@ async def test_the_next_one_answers_while_the_first_fails(tmp_path: Path, failur
         status = await all_of_them.status()
         assert (status["state"], status["provider"], status["model"]) == ("ready", "local", DEFAULT)
         assert status["reason"].startswith("local answers while openai fails: ")
-        assert all_of_them.told() | {"latency": 0} == status | {"latency": 0}
+        assert of_one_mind(all_of_them.told(), status)
         assert session.told() == [f"qwen-lsp: {status['reason']}"]
         assert all_of_them.network.called == []
+
+
+def of_one_mind(told: dict[str, Any], status: dict[str, Any]) -> bool:
+    """Whether the notification says what the command says; latency drifts, and only the command has a sentence."""
+    return all(status[name] == value for name, value in told.items() if name != "latency")
 
 
 async def test_the_first_comes_back_by_itself(tmp_path: Path) -> None:
@@ -202,7 +207,7 @@ async def test_the_first_comes_back_by_itself(tmp_path: Path) -> None:
         await all_of_them.answers("1")
         status = await all_of_them.status()
         assert (status["state"], status["provider"], status["reason"]) == ("ready", "openai", "")
-        assert all_of_them.told() | {"latency": 0} == status | {"latency": 0}
+        assert of_one_mind(all_of_them.told(), status)
         assert len(all_of_them.session.told()) == 1
 
 

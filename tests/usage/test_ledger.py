@@ -141,4 +141,18 @@ def test_what_was_spent_today_is_known_of_all_servers(path: Path) -> None:
     assert ledger.spent == Spent()
     ledger.add(DAY, tokens_paid=20, tokens_in=1000)
     ledger.close()
-    assert ledger.spent == Spent("2026-11-22", 120, 0.5)
+    assert ledger.spent == Spent("2026-11-22", 120, {"¥": 0.5})
+    late = Ledger(path)
+    late.look("2026-11-22")
+    late.close()
+    assert late.spent == ledger.spent
+    assert {row.key.day for row in rows(path)} == {"2026-11-22", "2026-11-21"}
+
+
+def test_what_was_spent_is_told_by_currency(path: Path) -> None:
+    """Yuan are no dollars."""
+    ledger = Ledger(path)
+    ledger.add(Key("2026-11-22", "dashscope", "m", "¥"), tokens_paid=1, cost=8)
+    ledger.add(Key("2026-11-22", "dashscope", "n", "$"), tokens_paid=2, cost=0.5)
+    ledger.close()
+    assert ledger.spent == Spent("2026-11-22", 3, {"¥": 8, "$": 0.5})
