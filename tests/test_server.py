@@ -272,7 +272,7 @@ async def test_who_waited_for_the_settings_does_not_overtake_who_came_later(desk
     desk.begin(capabilities={"textDocument": {"inlineCompletion": {}}, "workspace": {"configuration": True}})
     early = desk.request(INLINE, at(0, 2))
     await asyncio.sleep(0)
-    desk.server._settled.set()
+    desk.server.preferences._settled.set()
     late = desk.request(INLINE, at(0, 4))
     assert (await desk.reply(late))["result"]["items"]
     assert (await desk.reply(early))["result"] is None

@@ -34,9 +34,10 @@ from qwen_lsp.lsp.fetching import Fetch, Fetching
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
 from qwen_lsp.lsp.indexing import Indexing, watch_files
+from qwen_lsp.lsp.preferences import Preferences
 from qwen_lsp.lsp.protocol import INVALID_REQUEST, Protocol, Refused, fault
 from qwen_lsp.lsp.questions import Question, typed_through
-from qwen_lsp.lsp.settings import COMMAND, SECTION, Layers, needs_new_engine
+from qwen_lsp.lsp.settings import SECTION, Layers, needs_new_engine
 from qwen_lsp.lsp.starting import Starting
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ logger = logging.getLogger(__name__)
 
 EngineFactory: TypeAlias = "Callable[[Settings, Callable[[Notice], None]], Engine]"
 
-PULL_PATIENCE = 5.0
-"""Seconds the editor has to answer `workspace/configuration`."""
 _LEVELS = {"error": types.MessageType.Error, "warning": types.MessageType.Warning, "info": types.MessageType.Info}
 
 
@@ -70,7 +69,7 @@ class Server(LanguageServer):
     ) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
-        self._layers = layers
+        self.preferences = Preferences(layers, self._configuration, self._in_background, self._changed)
         self._follower = follower
         self._on_settings = on_settings
         self._on_ready = on_ready
@@ -80,11 +79,8 @@ class Server(LanguageServer):
         self._fetching = Fetching(self, fetch, self._ask, on_end=self._fetched) if fetch else None
         self._menu = False
         self._documents = Documents()
-        self._settings = layers.merged()
         self._engine: Engine | None = None
         self._greeted = False
-        self._chosen: dict[str, Any] = {}
-        """Settings that commands of this session have chosen."""
         self._starting: Starting | None = None
         self._newest: dict[str, Request] = {}
         """The last request of each document."""
@@ -92,11 +88,8 @@ class Server(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         """Those that wait for the editor and may be given up."""
-        self._pulls = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
         self._numbers = itertools.count(1)
-        on_settings(self._settings)
+        on_settings(self.settings)
 
     # The session
 
@@ -104,7 +97,7 @@ class Server(LanguageServer):
         """`initialize`: from here on the documents count in the editor's units."""
         if self.protocol.started:
             raise Refused(INVALID_REQUEST, "initialize comes once")
-        self._client, self._menu, result = greet(params, self._layers)
+        self._client, self._menu, result = greet(params, self.preferences.layers)
         self._documents = Documents(self._client.encoding)
         following = Following(self._documents, self._follower, self._forget)
         self.protocol.plain |= following.handlers()
@@ -114,13 +107,14 @@ class Server(LanguageServer):
             self._follower.on_progress = Indexing(self, self._ask).heard
             self._starting = Starting(self, self._ask)
         following.begin(params)
-        self._apply()
+        self.preferences.asks = self._client.configuration
+        self.preferences.apply()
         return result
 
     def initialized(self) -> None:
         """`initialized`: asks for the settings; until they are there, or 5 s have passed, completions wait."""
         self._greeted = True
-        self._pull()
+        self.preferences.look()
         self._on_ready()
 
     async def stop(self) -> None:
@@ -159,7 +153,7 @@ class Server(LanguageServer):
 
         Editors say "invoked" for a menu that opens by itself, so all of them count as automatic.
         """
-        wanted = self._menu and self._settings.completion_fallback != "off"
+        wanted = self._menu and self.settings.completion_fallback != "off"
         return self._menu_list(self._question(params | {"context": None}, once=True) if wanted else None)
 
     # What commands reach (lsp/controls.py)
@@ -174,7 +168,7 @@ class Server(LanguageServer):
     @property
     def settings(self) -> Settings:
         """As they are now."""
-        return self._settings
+        return self.preferences.now
 
     def health(self) -> Health:
         """Of whoever completes."""
@@ -186,10 +180,7 @@ class Server(LanguageServer):
 
     def override(self, settings: Mapping[str, Any]) -> None:
         """These settings win over all others, for this session; None takes one back."""
-        chosen = {**self._chosen, **settings}
-        self._chosen = {name: value for name, value in chosen.items() if value is not None}
-        self._layers.put(COMMAND, self._chosen)
-        self._apply()
+        self.preferences.override(settings)
 
     def renew(self) -> None:
         """Forgets all answers and all that was found out about the service."""
@@ -199,7 +190,7 @@ class Server(LanguageServer):
 
     def fetch(self, model: str) -> str:
         """Begins to fetch an embedded model's weights, which stay here for all editors."""
-        if self._fetching is None or self._settings.local_only:
+        if self._fetching is None or self.settings.local_only:
             return "qwen.localOnly is on, so nothing is fetched; `qwen-lsp model pull` in a terminal does it"
         return self._fetching.begin(model, shown=self._client.progress)
 
@@ -265,7 +256,7 @@ class Server(LanguageServer):
     ) -> Answer:
         """What is to be shown, and what else might be: if it `fits` the document by then, and makes an `item`."""
         request = question.request
-        await self._settled.wait()
+        await self.preferences.settled()
         if not request.asks_like(self._newest.get(request.snapshot.uri)):
             return _nothing(Skip(Reason.SUPERSEDED))  # it has waited, and who came later has not
         began, answer = time.perf_counter(), _nothing(Skip(Reason.CANCELLED))
@@ -287,7 +278,7 @@ class Server(LanguageServer):
             return _nothing(skip)
         try:
             if self._engine is None:
-                self._engine = self._make_engine(self._settings, self._notify)
+                self._engine = self._make_engine(self.settings, self._notify)
                 if self._starting is not None:
                     self._engine.on_starting, self._engine.on_started = self._starting.begins, self._starting.ends
             return await self._engine.complete(request)
@@ -297,48 +288,26 @@ class Server(LanguageServer):
 
     # Settings and messages
 
-    def configured(self, params: dict[str, Any]) -> None:
-        """`workspace/didChangeConfiguration`: with the settings, or as a hint to ask for them."""
-        self._layers.put("workspace/didChangeConfiguration", params.get("settings", params) or None)
-        self._pull()
-
-    def _pull(self) -> None:
-        if self._client.configuration:
-            self._pulls += 1
-            self._settled.clear()
-            self._in_background(self._pulled())
-        else:
-            self._apply()
-
-    async def _pulled(self) -> None:
+    async def _configuration(self) -> object:
+        """`workspace/configuration`: the editor's own settings."""
         items = [types.ConfigurationItem(section=SECTION)]
-        try:
-            async with asyncio.timeout(PULL_PATIENCE):
-                found = await self.workspace_configuration_async(types.ConfigurationParams(items=items))
-            self._layers.put("workspace/configuration", found[0] if found else None)
-        except Exception as error:  # noqa: BLE001 - a client that can't answer has nothing to add
-            logger.warning("workspace/configuration: no answer (%s); going on without", type(error).__name__)
-        finally:
-            self._apply()
-            self._pulls -= 1
-            if not self._pulls:
-                self._settled.set()
+        found = await self.workspace_configuration_async(types.ConfigurationParams(items=items))
+        return found[0] if found else None
 
-    def _apply(self) -> None:
-        """Takes the merged settings: a new engine if they reach it, and a message for each mistake in them."""
-        before, self._settings = self._settings, self._layers.merged()
-        self._on_settings(self._settings)
-        if self._engine is not None and needs_new_engine(before, self._settings):
+    def _changed(self, before: Settings, now: Settings, problems: list[str]) -> None:
+        """A new engine if the settings reach it, and a message for each mistake in them."""
+        self._on_settings(now)
+        if self._engine is not None and needs_new_engine(before, now):
             self._in_background(self._close(self._engine, linger=True))
             self._engine = None
             self._told.clear()
         elif self._engine is not None:
-            self._engine.use(self._settings)
-        for problem in self._layers.news():
+            self._engine.use(now)
+        for problem in problems:
             self._show("warning", problem)
-        self._follower.exclude(self._settings.exclude)
+        self._follower.exclude(now.exclude)
         if self._greeted:
-            self._follow(snippets=self._settings.snippets)
+            self._follow(snippets=now.snippets)
             self._controls.changed()
 
     def _follow(self, *, snippets: bool) -> None:
@@ -421,7 +390,7 @@ def build(  # noqa: PLR0913 - as above
         types.INITIALIZE: server.initialize,
         types.TEXT_DOCUMENT_INLINE_COMPLETION: server.inline,
         types.TEXT_DOCUMENT_COMPLETION: server.menu,
-        types.WORKSPACE_DID_CHANGE_CONFIGURATION: server.configured,
+        types.WORKSPACE_DID_CHANGE_CONFIGURATION: server.preferences.changed,
         types.WORKSPACE_EXECUTE_COMMAND: server.execute,
     }
 
