@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from qwen_lsp.core.model import Api, BackendError, Kind, Reason, Route, Service, Skip
-from qwen_lsp.core.status import Health, State, Switches, status
-from qwen_lsp.lsp import controls
+from qwen_lsp.core.status import Health, State, Switches, sentence, status
+from qwen_lsp.lsp import board, controls
 from qwen_lsp.lsp.greeting import COMMANDS
 from tests.session_desk import INLINE, URI, Desk, at
 
 EXECUTE = "workspace/executeCommand"
+MINE = {"provider": "openai", "model": "m", "baseUrl": "http://127.0.0.1:1/v1"}
 LISTENING = {"capabilities": {"experimental": {"qwenStatus": True}, "textDocument": {"inlineCompletion": {}}}}
 SERVICE = Service("openai", "http://127.0.0.1:1/v1", "qwen", Route.FIM, Api.COMPLETIONS)
 
@@ -21,6 +23,18 @@ SERVICE = Service("openai", "http://127.0.0.1:1/v1", "qwen", Route.FIM, Api.COMP
 @pytest.fixture
 async def desk() -> Desk:
     return Desk()
+
+
+@pytest.fixture
+def five_to_two(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """It is 13:55, two hours east of Greenwich."""
+    monkeypatch.setenv("TZ", "EET-2")
+    time.tzset()
+    now = 1_000_000.0 - (1_000_000 % 86_400) + 11 * 3600 + 55 * 60
+    desk.server._controls._clock = desk.server._controls._wall = lambda: now
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 async def run(desk: Desk, command: str, *arguments: Any) -> Any:
@@ -92,8 +106,101 @@ async def test_a_snooze_ends_by_itself(desk):
 async def test_a_snooze_of_no_length_is_refused(desk, minutes):
     """Minutes are a number up to a day."""
     desk.begin()
-    assert "minutes" in await refused(desk, "qwen.snooze", minutes)
+    said = await refused(desk, "qwen.snooze", minutes)
+    assert said == "qwen.snooze: minutes are a number from above 0 to 1440"
     assert (await run(desk, "qwen.status"))["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("command", "texts"),
+    [
+        (("qwen.pause",), ["paused until you resume"]),
+        (("qwen.resume",), ["resumed"]),
+        (("qwen.toggle",), ["paused until you resume", "resumed"]),
+        (("qwen.snooze", 10), ["paused until 14:05"]),
+        (("qwen.snooze", 1440), ["paused until 13:55 tomorrow"]),
+        (("qwen.toggleFile", URI), ["off for this file in this session", "on for this file"]),
+        (
+            ("qwen.toggleLanguage", "python"),
+            [
+                "off for python in this session; to make it last: qwen.disabledLanguages",
+                "on for python in this session; to make it last: qwen.disabledLanguages",
+            ],
+        ),
+        (("qwen.clearCache",), ["all answers are forgotten, and the service is looked for anew"]),
+    ],
+)
+async def test_a_switch_says_what_it_has_done(desk, five_to_two, command, texts):
+    """In a sentence for a person, each time that it is used; the time of day is the person's."""
+    desk.begin()
+    assert [(await run(desk, *command))["text"] for _ in texts] == texts
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        (("qwen.pause",), "on for this file, but all is paused until you resume"),
+        (("qwen.snooze", 5), "on for this file, but all is paused until 14:00"),
+        (None, "on for this file, but all is off (`qwen.enabled`)"),
+    ],
+)
+async def test_a_part_that_is_turned_on_while_all_is_off(desk, five_to_two, how, text):
+    """What keeps it from being completed nevertheless is said."""
+    desk.begin(initializationOptions={"enabled": how is not None})
+    if how:
+        await run(desk, *how)
+    assert (await run(desk, "qwen.toggleFile", URI))["text"] == "off for this file in this session"
+    assert (await run(desk, "qwen.toggleFile", URI))["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("options", "use", "who", "text"),
+    [
+        (MINE, None, ("openai", "m"), "ready; nothing asked yet (provider openai, model m by the settings)"),
+        (
+            {"provider": "local"},
+            None,
+            ("local", ""),
+            "ready; nothing asked yet (provider local, its default model by the settings)",
+        ),
+        ({}, None, ("", ""), "ready; nothing asked yet (provider auto by the settings)"),
+        (
+            MINE,
+            ("local", "0.5b"),
+            ("local", "0.5b"),
+            "ready; nothing asked yet (provider local, model 0.5b for this session)",
+        ),
+        (MINE, ("auto",), ("", "m"), "ready; nothing asked yet (provider auto, model m for this session)"),
+        (MINE, (), ("openai", "m"), "ready; nothing asked yet (provider openai, model m by the settings)"),
+    ],
+)
+async def test_before_a_service_is_found_the_status_says_who_is_meant(desk, options, use, who, text):
+    """As the settings or the session have it, and as `qwen.use` answers."""
+    desk.begin(initializationOptions=options)
+    if use is not None:
+        await run(desk, "qwen.use", "dashscope", "qwen3-coder-flash")
+        assert text == f"ready; nothing asked yet ({(await run(desk, 'qwen.use', *use))['text']})"
+    answer = await run(desk, "qwen.status")
+    assert ((answer["provider"], answer["model"]), answer["text"]) == (who, text)
+
+
+@pytest.mark.parametrize(
+    ("health", "switches", "text"),
+    [
+        (Health(SERVICE, latency=0.2), Switches(), "ready; openai, qwen; first text after 200 ms"),
+        (Health(SERVICE), Switches(paused=True), "paused until you resume; openai, qwen"),
+        (Health(SERVICE, BackendError(Kind.AUTH, "wrong key")), Switches(), "error; wrong key; openai, qwen"),
+        (
+            Health(None, BackendError(Kind.CONFIG, "no key")),
+            Switches(),
+            "error; no key; provider dashscope, its default model by the settings",
+        ),
+    ],
+)
+def test_the_status_in_a_line(health, switches, text):
+    """How it stands, why, who completes."""
+    now = status(health, switches, enabled=True, busy=False, now=0.0, meant=("dashscope", ""))
+    assert sentence(now) == text
 
 
 async def test_a_language_is_switched_off_and_on_without_a_new_engine(desk):
@@ -177,6 +284,44 @@ async def test_statistics_count_what_happened(desk):
         "tokens": 7,
     }
     assert figures["text"].splitlines()[0] == "3 requests, 2 suggestions shown, 1 accepted"
+
+
+async def test_statistics_are_of_the_whole_session(desk):
+    """Also of the engines that other settings, another provider or a cleared cache have ended."""
+    desk.begin(initializationOptions=MINE)
+    await shown(desk)
+    await run(desk, "qwen.use", "local")
+    assert (await run(desk, "qwen.statistics"))["model"] == 1
+    await shown(desk)
+    await shown(desk)
+    await run(desk, "qwen.clearCache")
+    await shown(desk)
+    desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"maxTokens": 9}}})
+    await shown(desk)
+    desk.server.renew()  # as after a model was fetched
+    await shown(desk)
+    assert len(desk.engines) == 5
+    figures = await run(desk, "qwen.statistics")
+    assert (figures["requests"], figures["model"], figures["tokens"]) == (6, 6, 35)
+
+
+@pytest.mark.parametrize("command", [("qwen.use", "local"), ("qwen.clearCache",)])
+async def test_statistics_count_what_was_asked_ahead_too(desk, command):
+    """Up to the command that ends the engine."""
+    desk.begin(initializationOptions=MINE)
+    await shown(desk)
+    desk.engine.requests *= 3
+    await run(desk, *command)
+    assert (await run(desk, "qwen.statistics"))["model"] == 3
+
+
+async def test_statistics_speak_of_one_thing_as_of_one(desk):
+    """And of more as of more."""
+    desk.begin()
+    await shown(desk)
+    first, second, _ = (await run(desk, "qwen.statistics"))["text"].splitlines()
+    assert first == "1 request, 1 suggestion shown, 0 accepted"
+    assert second == "the model was asked 1 time and wrote 7 tokens"
 
 
 async def test_the_status_is_told_on_each_change_and_only_then(desk):
@@ -284,7 +429,7 @@ async def test_what_was_taken_is_looked_at_again(desk, monkeypatch, edit, kept):
 
 @pytest.mark.parametrize(
     ("client", "told"),
-    [("helix", ["qwen-lsp: Completion is paused, for this session or for some minutes; resume it."]), ("Neovim", [])],
+    [("helix", ["qwen-lsp: paused until you resume"]), ("Neovim", [])],
 )
 async def test_an_editor_that_shows_no_results_is_told_in_a_message(desk, client, told):
     """Helix runs commands and drops what they answer."""
@@ -332,20 +477,55 @@ async def test_clearing_the_cache_begins_anew(desk):
     assert "close, lingering" in desk.engines[0].told
 
 
+async def test_with_the_cache_the_trouble_is_forgotten(desk):
+    """The editor is told so at once: the service is looked for anew."""
+    desk.begin(**LISTENING)
+    await shown(desk)
+    desk.engine.is_well = Health(SERVICE, BackendError(Kind.AUTH, "wrong key"))
+    await shown(desk)
+    await run(desk, "qwen.clearCache")
+    assert [told["state"] for told in desk.statuses()] == ["ready", "error", "ready"]
+
+
 async def test_the_board_hears_how_the_session_stands(monkeypatch):
-    """A moment after a change, at most once in that time; gone with the session."""
-    monkeypatch.setattr(controls, "TOLD_EVERY", 0.01)
+    """At once, then at most once in a while with what came last; gone with the session."""
+    monkeypatch.setattr(board, "TOLD_EVERY", 0.2)
     desk = Desk()
-    desk.begin(clientInfo={"name": "Helix"})
+    desk.begin(clientInfo={"name": "Helix"}, initializationOptions=MINE)
+    await asyncio.sleep(0.01)
+    (standing,) = desk.standings
+    assert (standing["state"], standing["editor"], standing["requests"]) == ("ready", "helix", 0)
+    assert standing["provider"] == ""
     for _ in range(3):
         await shown(desk)
+        await asyncio.sleep(0.01)
     await run(desk, "qwen.pause")
+    await asyncio.sleep(0.01)
     await shown(desk)
-    await asyncio.sleep(0.05)
-    (standing,) = desk.standings
+    await asyncio.sleep(0.3)
+    assert len(desk.standings) < 4
+    standing = desk.standings[-1]
     assert (standing["state"], standing["editor"], standing["requests"]) == ("paused", "helix", 4)
     assert standing["why"].startswith("Completion is paused")
     await desk.server.stop()
+    assert desk.standings[-1] == {}
+
+
+async def test_the_board_hears_of_a_session_that_has_just_begun(desk):
+    """Of the editor's name, before that has said anything else; the editor itself is told nothing so early."""
+    desk.server._controls.begin("helix", listening=True)
+    await asyncio.sleep(0.01)
+    assert [(standing["state"], standing["editor"]) for standing in desk.standings] == [("ready", "helix")]
+    assert desk.statuses() == []
+
+
+async def test_nothing_is_told_after_the_end(desk):
+    """An answer that comes while the session is being closed does not bring its file back."""
+    desk.begin()
+    await asyncio.sleep(0.01)
+    desk.server._controls.close()
+    desk.server._controls.changed()
+    await asyncio.sleep(0.01)
     assert desk.standings[-1] == {}
 
 

@@ -553,7 +553,11 @@ If there is one only, ask for others."
           (lsp-request "workspace/executeCommand" params))
       (unless qwen-lsp--connection
         (user-error "%s" (or qwen-lsp--trouble "No qwen-lsp runs here: M-x qwen-lsp-mode starts it")))
-      (jsonrpc-request qwen-lsp--connection :workspace/executeCommand params))))
+      (condition-case failure
+          (jsonrpc-request qwen-lsp--connection :workspace/executeCommand params)
+        (jsonrpc-error
+         (user-error "%s" (or (alist-get 'jsonrpc-error-message (cddr failure))
+                              (error-message-string failure))))))))
 
 (defun qwen-lsp--get (object key)
   "What OBJECT has at KEY, a string.
@@ -562,13 +566,9 @@ Objects are property lists, or as lsp-mode has them."
       (gethash key object)
     (plist-get object (intern (concat ":" key)))))
 
-(defun qwen-lsp--tell (status)
-  "Show a STATUS to a person."
-  (let* ((at (lambda (key) (qwen-lsp--get status key)))
-         (model (string-join (seq-remove #'string-empty-p (list (funcall at "provider") (funcall at "model"))) " "))
-         (parts (list (funcall at "state") (funcall at "reason") model
-                      (if-let* ((ms (funcall at "latency"))) (format "%s ms" ms) ""))))
-    (message "qwen-lsp: %s" (string-join (seq-remove #'string-empty-p parts) " · "))))
+(defun qwen-lsp--tell (answer)
+  "Show a command's ANSWER to a person."
+  (message "qwen-lsp: %s" (qwen-lsp--get answer "text")))
 
 (defun qwen-lsp--document ()
   "The URI by which this buffer's server knows it."
@@ -579,6 +579,17 @@ Objects are property lists, or as lsp-mode has them."
   "Say how it stands with suggestions: ready, paused, or what is wrong."
   (interactive)
   (qwen-lsp--tell (qwen-lsp--execute "qwen.status")))
+
+(defun qwen-lsp-pause ()
+  "Pause suggestions until `qwen-lsp-resume'."
+  (interactive)
+  (qwen-lsp--hide)
+  (qwen-lsp--tell (qwen-lsp--execute "qwen.pause")))
+
+(defun qwen-lsp-resume ()
+  "Resume suggestions, also where the settings turn them off."
+  (interactive)
+  (qwen-lsp--tell (qwen-lsp--execute "qwen.resume")))
 
 (defun qwen-lsp-toggle ()
   "Pause suggestions, or resume them."
@@ -595,7 +606,17 @@ Objects are property lists, or as lsp-mode has them."
 (defun qwen-lsp-why ()
   "Say what became of the last request in this buffer: why there is no suggestion."
   (interactive)
-  (message "qwen-lsp: %s" (qwen-lsp--get (qwen-lsp--execute "qwen.why" (qwen-lsp--document)) "text")))
+  (qwen-lsp--tell (qwen-lsp--execute "qwen.why" (qwen-lsp--document))))
+
+(defun qwen-lsp-fix ()
+  "Do what would help just now: resume, fetch a model that is lacking, or say why."
+  (interactive)
+  (let* ((status (qwen-lsp--execute "qwen.status"))
+         (command (qwen-lsp--get status "command")))
+    (if command
+        (qwen-lsp--tell (apply #'qwen-lsp--execute (qwen-lsp--get command "command")
+                               (append (qwen-lsp--get command "arguments") nil)))
+      (message "qwen-lsp: there is nothing to fix: %s" (qwen-lsp--get status "text")))))
 
 (defun qwen-lsp-inspect ()
   "Show what led to the last suggestion: prompt, answer, and what was made of it."
@@ -617,7 +638,7 @@ Objects are property lists, or as lsp-mode has them."
 (defun qwen-lsp-use (provider model)
   "Let PROVIDER complete with MODEL in this session.
 With neither, who completes is what the settings say."
-  (interactive (list (completing-read "Provider (empty: as set): " '("dashscope" "openai" "local"))
+  (interactive (list (completing-read "Provider (empty: as set): " '("auto" "dashscope" "openai" "local"))
                      (read-string "Model (empty: its default): ")))
   (qwen-lsp--hide)
   (qwen-lsp--tell (qwen-lsp--execute "qwen.use" provider model)))

@@ -79,6 +79,8 @@ class Status:
     """One line for a person, without code or key."""
     provider: str = ""
     model: str = ""
+    found: bool = False
+    """Whether they complete; else they are meant to, as far as the settings say who."""
     latency: float | None = None
     """Seconds."""
     until: float | None = None
@@ -86,13 +88,49 @@ class Status:
     remedy: Remedy | None = None
 
 
-def status(health: Health, switches: Switches, *, enabled: bool, busy: bool, now: float) -> Status:
-    """The status that results: what a person has chosen goes before what a service does."""
+def status(  # noqa: PLR0913 - all that it depends on
+    health: Health, switches: Switches, *, enabled: bool, busy: bool, now: float, meant: tuple[str, str] = ("", "")
+) -> Status:
+    """The status that results: what a person has chosen goes before what a service does.
+
+    `meant` are the provider and the model that the settings name: they are told until there is a service.
+    """
     service = health.service
     state, reason, until = _state(health.trouble, switches, enabled=enabled, busy=busy, now=now)
     reason = reason or (service.standing_in if service else "")
-    provider, model = (service.provider, service.model) if service else ("", "")
-    return Status(state, reason, provider, model, health.latency, until, _remedy(state, health.trouble))
+    provider, model = (service.provider, service.model) if service else meant
+    found, remedy = service is not None, _remedy(state, health.trouble)
+    return Status(state, reason, provider, model, found, health.latency, until, remedy)
+
+
+def sentence(now: Status, *, until: str = "", by: str = "by the settings") -> str:
+    """A status in one line for a person.
+
+    `until` is when a pause ends by itself, as a time of day; `by` says who means the provider that was not met yet.
+    """
+    parts = [pause(until) if now.state is State.PAUSED else now.state.value]
+    if now.reason and now.state is not State.PAUSED:
+        parts.append(now.reason)
+    if now.found:
+        parts.append(f"{now.provider}, {now.model}")
+        if now.latency is not None:
+            parts.append(f"first text after {1000 * now.latency:.0f} ms")
+    elif now.state in {State.READY, State.BUSY}:
+        parts.append(f"nothing asked yet ({who(now, by)})")
+    else:
+        parts.append(who(now, by))
+    return "; ".join(parts)
+
+
+def pause(until: str = "") -> str:
+    """How long nothing is completed."""
+    return f"paused until {until or 'you resume'}"
+
+
+def who(now: Status, by: str = "by the settings") -> str:
+    """Who completes, or is meant to, and who says so."""
+    model = f"model {now.model}" if now.model else "its default model" if now.provider else ""
+    return ", ".join(filter(None, (f"provider {now.provider or 'auto'}", model))) + f" {by}"
 
 
 def _remedy(state: State, trouble: BackendError | None) -> Remedy | None:

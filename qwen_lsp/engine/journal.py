@@ -53,6 +53,10 @@ class Figures:
     """How often nothing was shown, by the reason's name, the most frequent first."""
     ms: float | None
     """Of the remembered requests that showed something, the median."""
+    asked: int
+    """How often a model was asked."""
+    tokens: int
+    """How many it wrote."""
 
 
 class Journal:
@@ -62,6 +66,8 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._outcomes: Counter[Reason | None] = Counter()
         self._accepted = 0
+        self._spent = self._before = (0, 0)
+        """By the engine that runs, and by those before it."""
 
     def add(self, request: Request, answer: Answer, ms: float) -> None:
         """A request has ended."""
@@ -75,6 +81,16 @@ class Journal:
     def accepted(self) -> None:
         """A suggestion was taken."""
         self._accepted += 1
+
+    def spent(self, asked: int, tokens: int) -> None:
+        """What the engine that runs now has asked and got; one that follows another begins to count anew."""
+        if asked < self._spent[0] or tokens < self._spent[1]:
+            self._before = self._total
+        self._spent = asked, tokens
+
+    @property
+    def _total(self) -> tuple[int, int]:
+        return self._before[0] + self._spent[0], self._before[1] + self._spent[1]
 
     @staticmethod
     def tells(outcome: Outcome) -> bool:
@@ -95,7 +111,12 @@ class Journal:
         shown = [entry.ms for entry in self._entries if isinstance(entry.outcome, Ghost)]
         silent = {reason.value: count for reason, count in self._outcomes.most_common() if reason is not None}
         return Figures(
-            self._outcomes.total(), self._outcomes[None], self._accepted, silent, median(shown) if shown else None
+            self._outcomes.total(),
+            self._outcomes[None],
+            self._accepted,
+            silent,
+            median(shown) if shown else None,
+            *self._total,
         )
 
 

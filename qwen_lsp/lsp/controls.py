@@ -1,8 +1,9 @@
 """The commands of a session, and its status: what a person switches, asks for and is shown.
 
-Promises: a command is answered with plain JSON, a wrong one with an error that names what is right; the status is told
-on each change, and only to clients that understand it (`experimental.qwenStatus` in their capabilities). A model's work
-is told when it takes so long that a person would see it.
+Promises: a command is answered with plain JSON, in which `text` says to a person what it has done, a wrong one with an
+error that names what is right; the status is told on each change, and only to clients that understand it
+(`experimental.qwenStatus` in their capabilities). A model's work is told when it takes so long that a person would see
+it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any, Protocol, TypeAlias
 from qwen_lsp.core import config
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.model import Ghost, Request, Skip, Snapshot
-from qwen_lsp.core.status import Health, Status, Switches, status
+from qwen_lsp.core.status import Health, State, Status, Switches, pause, sentence, status, who
 from qwen_lsp.engine.inspection import document
 from qwen_lsp.engine.journal import Journal
 from qwen_lsp.engine.record import Answer
 from qwen_lsp.engine.tally import Tally
+from qwen_lsp.lsp.board import Board, Teller
 from qwen_lsp.lsp.greeting import ACCEPTED, COMMANDS
 from qwen_lsp.lsp.protocol import INVALID_PARAMS, Refused
 
@@ -29,8 +31,6 @@ KEPT_AFTER = 30.0
 """Seconds after which a suggestion that still stands there was worth taking."""
 STATUS = "qwen/status"
 """The notification."""
-TOLD_EVERY = 1.0
-"""Seconds between two tellings of the board."""
 BUSY_AFTER = 0.15
 """Seconds: what takes less would only flicker."""
 SNOOZE = 5.0
@@ -38,16 +38,6 @@ SNOOZE = 5.0
 _DAY = 24 * 60
 
 Json: TypeAlias = "dict[str, Any] | None"
-
-
-class Board(Protocol):
-    """Where others of the person's programs may read how the session stands; `usage` fits it without being imported."""
-
-    def tell(self, standing: Mapping[str, Any]) -> None:
-        """How it stands now."""
-
-    def close(self) -> None:
-        """The session is over."""
 
 
 class Host(Protocol):
@@ -61,7 +51,7 @@ class Host(Protocol):
         """Of whoever completes."""
 
     def spent(self) -> tuple[int, int]:
-        """How often a model was asked, and how many tokens it wrote."""
+        """How often a model was asked, and how many tokens it wrote, by the engine that runs now."""
 
     def override(self, settings: Mapping[str, Any]) -> None:
         """These settings win over all others, for this session; None takes one back."""
@@ -96,8 +86,7 @@ class Controls:
         self.listening = False
         self.editor = ""
         """The client's name."""
-        self._board = board
-        self._telling: asyncio.TimerHandle | None = None
+        self._teller = Teller(board, self._standing, clock)
         self._tally = tally
         self._keeping: set[asyncio.TimerHandle] = set()
         self.journal = Journal()
@@ -106,6 +95,8 @@ class Controls:
         self._wall = wall
         """Only to tell a time of day: somebody may set it while a pause lasts."""
         self._switches = Switches()
+        self._by = "by the settings"
+        """Who completes is chosen so."""
         self._last: Answer | None = None
         """What the person saw last, with all that led to it."""
         self._told: Status | None = None
@@ -131,6 +122,11 @@ class Controls:
             "qwen.fetchModel": self._fetch_model,
         }
 
+    def begin(self, editor: str, *, listening: bool) -> None:
+        """An editor of this name has begun the session. It is told nothing yet."""
+        self.editor, self.listening = editor, listening
+        self._teller.soon()
+
     def execute(self, params: Mapping[str, Any]) -> Json:
         """`workspace/executeCommand`.
 
@@ -151,6 +147,7 @@ class Controls:
 
     def begins(self, request: Request) -> None:
         """A request is being worked at."""
+        self._count()
         if self._tally is not None and (taken := self._tally.asked(request)):
             self._look_again(request.snapshot, taken)
         self._running += 1
@@ -176,8 +173,8 @@ class Controls:
 
     def changed(self) -> None:
         """Something may be different: tells the status if it is."""
-        if self._board is not None and self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(TOLD_EVERY, self._tell_board, self._board)
+        self._count()
+        self._teller.soon()
         if not self.listening:
             return
         now = self._now()
@@ -196,17 +193,21 @@ class Controls:
         self.listening = False
         for timer in self._keeping:
             timer.cancel()
-        _cancel(self._telling)
-        if self._board is not None:
-            self._board.close()
+        self._teller.close()
         _cancel(self._looking)
         _cancel(self._waking)
 
-    def _tell_board(self, board: Board) -> None:
-        self._telling = None
-        why = self._why() or {}
-        standing = _json(self._now()) | {"editor": self.editor, "why": why.get("text"), "setting": why.get("setting")}
-        board.tell(standing | {"requests": self.journal.figures().requests})
+    def _count(self) -> None:
+        """Before an engine may have gone: what it has asked is the session's."""
+        self.journal.spent(*self._host.spent())
+
+    def _standing(self) -> dict[str, Any]:
+        """For the board: a service is named once it was found."""
+        why, now = self._why() or {}, self._now()
+        if not now.found:
+            now = replace(now, provider="", model="")
+        asked = {"requests": self.journal.figures().requests}
+        return _json(now) | {"editor": self.editor, "why": why.get("text"), "setting": why.get("setting")} | asked
 
     def _look_again(self, snapshot: Snapshot, taken: Ghost) -> None:
         """In a while: whether what was taken still stands there."""
@@ -221,8 +222,10 @@ class Controls:
         self._keeping.add(timer)
 
     def _now(self) -> Status:
-        enabled, clock = self._host.settings.enabled, self._clock()
-        now = status(self._host.health(), self._switches, enabled=enabled, busy=self._busy, now=clock)
+        settings, clock = self._host.settings, self._clock()
+        meant = ("" if settings.provider == "auto" else settings.provider, settings.model)
+        health, on = self._host.health(), settings.enabled
+        now = status(health, self._switches, enabled=on, busy=self._busy, now=clock, meant=meant)
         return now if now.until is None else replace(now, until=round(self._wall() + now.until - clock))
 
     def _look(self) -> None:
@@ -237,7 +240,8 @@ class Controls:
             self._host.accepted(uri)
 
     def _status(self, *_: object) -> Json:
-        return _json(self._now())
+        now = self._now()
+        return _json(now) | {"text": sentence(now, until=self._until(now), by=self._by)}
 
     def _why(self, uri: object = None, *_: object) -> Json:
         now = self._now()
@@ -258,17 +262,21 @@ class Controls:
         """Another provider, and perhaps model, for this session; without any, what the settings say."""
         chosen = {"provider": provider, "model": model}
         if any(value is not None and not isinstance(value, str) for value in chosen.values()):
-            raise Refused(INVALID_PARAMS, "qwen.use: takes a provider (dashscope, openai or local) and a model")
+            raise Refused(INVALID_PARAMS, "qwen.use: takes a provider (auto, dashscope, openai or local) and a model")
         named = {name: value for name, value in chosen.items() if value}
         _layer, problems = config.parse(named)
         if problems:
             raise Refused(INVALID_PARAMS, f"qwen.use: {problems[0]}")
+        self._count()
         self._host.override({"provider": None, "model": None} | named)
-        return _json(self._now())
+        self._by = "for this session" if named else "by the settings"
+        return self._done(who(self._now(), self._by))
 
     def _clear_cache(self, *_: object) -> Json:
+        self._count()
         self._host.renew()
-        return _json(self._now())
+        self.changed()
+        return self._done("all answers are forgotten, and the service is looked for anew")
 
     def _fetch_model(self, model: object = None, *_: object) -> Json:
         """The weights of an embedded model, by its name; without one those of the default."""
@@ -280,11 +288,12 @@ class Controls:
         return {"records": self.journal.records()}
 
     def _statistics(self, *_: object) -> Json:
+        self._count()
         figures = self.journal.figures()
-        asked, tokens = self._host.spent()
+        requests, shown = _many(figures.requests, "request"), _many(figures.shown, "suggestion")
         lines = [
-            f"{figures.requests} requests, {figures.shown} suggestions shown, {figures.accepted} accepted",
-            f"the model was asked {asked} times and wrote {tokens} tokens",
+            f"{requests}, {shown} shown, {figures.accepted} accepted",
+            f"the model was asked {_many(figures.asked, 'time')} and wrote {_many(figures.tokens, 'token')}",
         ]
         if figures.ms is not None:
             lines.append(f"shown after {figures.ms:.0f} ms (median)")
@@ -296,18 +305,20 @@ class Controls:
             "shown": figures.shown,
             "accepted": figures.accepted,
             "silent": dict(figures.silent),
-            "model": asked,
-            "tokens": tokens,
+            "model": figures.asked,
+            "tokens": figures.tokens,
             "ms": figures.ms,
         }
 
     def _pause(self, *_: object) -> Json:
-        return self._switch(replace(self._switches, paused=True, until=None))
+        self._switch(replace(self._switches, paused=True, until=None))
+        return self._done(pause())
 
     def _resume(self, *_: object) -> Json:
         if not self._host.settings.enabled:
             self._host.override({"enabled": True})
-        return self._switch(replace(self._switches, paused=False, until=None))
+        self._switch(replace(self._switches, paused=False, until=None))
+        return self._done("resumed")
 
     def _toggle(self, *_: object) -> Json:
         on = self._host.settings.enabled and not self._switches.off(self._clock())
@@ -315,9 +326,10 @@ class Controls:
 
     def _snooze(self, minutes: object = SNOOZE, *_: object) -> Json:
         if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= _DAY:
-            raise Refused(INVALID_PARAMS, f"qwen.snooze: minutes are a number up to {_DAY}")
+            raise Refused(INVALID_PARAMS, f"qwen.snooze: minutes are a number from above 0 to {_DAY}")
         _cancel(self._waking)
-        answer = self._switch(replace(self._switches, paused=True, until=self._clock() + 60 * minutes))
+        self._switch(replace(self._switches, paused=True, until=self._clock() + 60 * minutes))
+        answer = self._done(pause(self._until(self._now())))
         # Set after the moment it waits for was read: it may not come a hair before that.
         self._waking = asyncio.get_running_loop().call_later(60 * minutes, self.changed)
         return answer
@@ -326,25 +338,50 @@ class Controls:
         if not isinstance(language, str) or not language:
             raise Refused(INVALID_PARAMS, "qwen.toggleLanguage: takes a language id, such as python")
         off = [name for name in self._host.settings.disabled_languages if name != language]
-        if len(off) == len(self._host.settings.disabled_languages):
+        on = len(off) < len(self._host.settings.disabled_languages)
+        if not on:
             off.append(language)
         self._host.override({"disabledLanguages": off})
-        return _json(self._now())
+        return self._turned(f"{language} in this session", on=on, more="; to make it last: qwen.disabledLanguages")
 
     def _toggle_file(self, uri: object = None, *_: object) -> Json:
         if not isinstance(uri, str) or not uri:
             raise Refused(INVALID_PARAMS, "qwen.toggleFile: takes a document's URI")
-        return self._switch(replace(self._switches, files=self._switches.files ^ {uri}))
+        on = uri in self._switches.files
+        self._switch(replace(self._switches, files=self._switches.files ^ {uri}))
+        return self._turned("this file" if on else "this file in this session", on=on)
 
-    def _switch(self, switches: Switches) -> Json:
+    def _switch(self, switches: Switches) -> None:
         self._switches = switches
         self.changed()
-        return _json(self._now())
+
+    def _turned(self, what: str, *, on: bool, more: str = "") -> Json:
+        """A part was turned on or off: which does not help as long as all is off."""
+        now = self._now()
+        if on and now.state in {State.PAUSED, State.OFF}:
+            all_is = pause(self._until(now)) if now.state is State.PAUSED else "off (`qwen.enabled`)"
+            more = f", but all is {all_is}{more}"
+        return self._done(f"{'on' if on else 'off'} for {what}{more}")
+
+    def _done(self, text: str) -> Json:
+        """How it stands after a command, and what that has done, for a person."""
+        return _json(self._now()) | {"text": text}
+
+    def _until(self, now: Status) -> str:
+        """When a pause ends by itself, as a person's clock shows it; empty if it does not."""
+        if now.until is None:
+            return ""
+        end, today = (datetime.fromtimestamp(at, UTC).astimezone() for at in (now.until, self._wall()))
+        return f"{end:%H:%M}" + (" tomorrow" if end.date() > today.date() else "")
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _text(snapshot: Snapshot) -> str:

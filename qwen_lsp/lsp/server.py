@@ -27,8 +27,9 @@ from qwen_lsp.core.status import Health
 from qwen_lsp.engine.record import Answer, Record
 from qwen_lsp.engine.tally import Tally
 from qwen_lsp.lsp import answers, questions
+from qwen_lsp.lsp.board import Board
 from qwen_lsp.lsp.clients import Client
-from qwen_lsp.lsp.controls import Board, Controls
+from qwen_lsp.lsp.controls import Controls
 from qwen_lsp.lsp.documents import Documents, object_of, string_of
 from qwen_lsp.lsp.fetching import Fetch, Fetching
 from qwen_lsp.lsp.following import Follower, Following
@@ -102,7 +103,7 @@ class Server(LanguageServer):
         following = Following(self._documents, self._follower, self._forget)
         self.protocol.plain |= following.handlers()
         self.protocol.begin(self._documents)
-        self._controls.listening, self._controls.editor = self._client.statuses, self._client.name
+        self._controls.begin(self._client.name, listening=self._client.statuses)
         if self._client.progress:
             self._follower.on_progress = Indexing(self, self._ask).heard
             self._starting = Starting(self, self._ask)
@@ -175,7 +176,7 @@ class Server(LanguageServer):
         return self._engine.health if self._engine is not None else Health()
 
     def spent(self) -> tuple[int, int]:
-        """How often a model was asked, and how many tokens it wrote."""
+        """How often a model was asked, and how many tokens it wrote, by the engine that runs now."""
         return self._engine.spent if self._engine is not None else (0, 0)
 
     def override(self, settings: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors import install
-from tests.editors.home import Home
+from tests.editors.home import MODEL, Home
 from tests.editors.terminal import Terminal
 from tests.editors.writer import writes
 from tests.fake_dashscope import Answer, FakeService, Received
@@ -220,7 +220,7 @@ async def test_service_down(home: Home, service: FakeService) -> None:
         assert "Warning" not in screen
         assert screen.count("main.py") == 1
         await command(terminal, "qwen-lsp-status")
-        await terminal.until(lambda screen: re.search(r"qwen-lsp: (warning|error) · \w", screen) is not None)
+        await terminal.until(lambda screen: re.search(r"qwen-lsp: (warning|error); \w", screen) is not None)
         await command(terminal, "qwen-lsp-why")
         await terminal.until(lambda screen: re.search(r"qwen-lsp: [A-Z].*\.", screen) is not None)
 
@@ -263,9 +263,31 @@ async def test_paused_and_resumed(home: Home, service: FakeService) -> None:
         await terminal.type("def add(a, b):")
         await home.until_logged("outcome=paused")
         await command(terminal, "qwen-lsp-toggle")
-        await terminal.until("qwen-lsp: ready")
+        await terminal.until("qwen-lsp: resumed")
         await terminal.keys("Enter")
         await terminal.until("return a + b")
+
+
+async def test_each_command_says_what_it_has_done(home: Home, service: FakeService) -> None:
+    """Until when it is paused, who is meant to complete; what would help is done; a wrong number is told so."""
+    path = home.file("main.py", "")
+    async with emacs(home, GLOBAL, path) as terminal:
+        await home.until_opened()
+        for name, said in (
+            ("status", f"qwen-lsp: ready; nothing asked yet (provider openai, model {MODEL} by the settings)"),
+            ("pause", "qwen-lsp: paused until you resume"),
+            ("fix", "qwen-lsp: resumed"),
+            ("fix", "qwen-lsp: there is nothing to fix: ready"),
+            ("snooze", r"qwen-lsp: paused until \d\d:\d\d"),
+            ("resume", "qwen-lsp: resumed"),
+        ):
+            await command(terminal, f"qwen-lsp-{name}")
+            pattern = said if "\\d" in said else re.escape(said)
+            await terminal.until(lambda screen, pattern=pattern: re.search(pattern, screen) is not None)
+        await terminal.keys("C-u", "0", "M-x")
+        await terminal.until("\n0 M-x")
+        await terminal.type("qwen-lsp-snooze\r")
+        await terminal.until("qwen.snooze: minutes are a number from above 0 to 1440")
 
 
 async def test_server_ended(home: Home, service: FakeService) -> None:
@@ -305,10 +327,16 @@ async def test_lsp_mode_shows_and_takes_suggestions(home: Home, service: FakeSer
         await command(terminal, "qwen-lsp-statistics")
         await terminal.until(f"{len(CASES)} accepted")
         await command(terminal, "qwen-lsp-clear-cache")
-        await terminal.until("qwen-lsp: ready")
+        await terminal.until("qwen-lsp: all answers are forgotten")
         await command(terminal, "qwen-lsp-use")
         await terminal.type("openai\rqwen-coder-turbo\r")
-        await terminal.until("qwen-lsp: ready")
+        await terminal.until("qwen-lsp: provider openai, model qwen-coder-turbo for this session")
+        await command(terminal, "qwen-lsp-fix")
+        await terminal.until("qwen-lsp: there is nothing to fix: ready")
+        await command(terminal, "qwen-lsp-pause")
+        await terminal.until("qwen-lsp: paused until you resume")
+        await command(terminal, "qwen-lsp-fix")
+        await terminal.until("qwen-lsp: resumed")
         await command(terminal, "qwen-lsp-fetch-model")
         await terminal.type("nonsense\r")
         await terminal.until("choose one of")

@@ -210,6 +210,38 @@ async def test_pausing(home: Home, service: FakeService) -> None:
         await terminal.until("area(self): text")
 
 
+async def test_the_commands_of_its_own_readme(home: Home, service: FakeService) -> None:
+    """Each says in Helix' last line what it has done, also those that take something."""
+    set_up(home)
+    readme = (ROOT / "editors/helix/README.md").read_text().partition("## Commands")[2]
+    path = home.file("shapes.py", BEGUN)
+    async with helix(home, path) as terminal:
+        await normal(terminal)
+        said = {
+            "qwen.status": "ready; nothing asked yet (provider openai",
+            "qwen.why": "Nothing has been asked",
+            "qwen.pause": "paused until you resume",
+            "qwen.resume": "resumed",
+            "qwen.snooze 15": "paused until ",
+            "qwen.toggle": "resumed",
+            'qwen.toggleLanguage "python"': "off for python in this session",
+            'qwen.use "local" "1.5b"': "provider local, model 1.5b for this session",
+            "qwen.clearCache": "all answers are forgotten",
+            "qwen.statistics": "0 requests",
+        }
+        assert {
+            command
+            for row in re.findall("^\\| (`.*?) \\|", readme, re.MULTILINE)
+            for command in row[1:-1].split("`, `")
+        } == {
+            *said,
+            'qwen.fetchModel "1.5b"',
+        }
+        for command, text in said.items():
+            await terminal.type(f":lsp-workspace-command {command}\r")
+            await terminal.until(text)
+
+
 async def test_the_readme_s_section(home: Home, service: FakeService) -> None:
     """Followed word for word in an empty home, it ends with a completion in the menu."""
     section = (ROOT / "README.md").read_text().partition("<!-- helix -->\n")[2].partition("<!-- /helix -->")[0]

@@ -118,6 +118,7 @@ async def test_commands_and_statusline(name, home, service):
         for command, word in (("toggle", "[qwen paused]"), ("toggle", "[qwen]"), ("snooze 5", "[qwen paused]")):
             await editor.run(f"Qwen {command}")
             await editor.terminal.until(word)
+        await editor.terminal.until(lambda screen: re.search(r"qwen: paused until \d\d:\d\d", screen) is not None)
         await editor.insert("i", "def add")
         await home.until_logged("outcome=paused")
         await editor.run("Qwen why")
@@ -137,11 +138,60 @@ async def test_commands_and_statusline(name, home, service):
         await editor.run("echo getcompletion('Qwen s', 'cmdline') + getcompletion('Qwen toggle f', 'cmdline')")
         await editor.terminal.until("['snooze', 'stats', 'status', 'file']")
         await editor.run("Qwen nonsense")
-        await editor.terminal.until("takes clear, fetch, inspect, log, snooze, stats, status, toggle, use, why")
+        takes = "takes clear, fetch, fix, inspect, log, pause, resume, snooze, stats, status, toggle, use, why"
+        await editor.terminal.until(lambda screen: takes in screen.replace("\n", ""))
+        await editor.terminal.keys("Enter")
         await editor.run("Qwen inspect")
         await editor.terminal.until("# A suggestion")
         await editor.run("Qwen log")
         await editor.terminal.until("document=opened")
+
+
+@BOTH
+async def test_each_command_says_what_it_has_done(name, home, service):
+    """Off or on for what, until when; before anybody was asked, who is meant; a wrong argument, what is right."""
+    install(home)
+    configure(home, STATUSLINE)
+    service.default = writes(SUM)
+    async with neovim(name, home) as editor:
+        await editor.edit("sum.py", "")
+        await editor.terminal.until("[qwen]")
+        meant = "(provider openai, model {} by the settings)"
+        for command, said in (
+            ("status", f"qwen: ready; nothing asked yet {meant.format(MODEL)}"),
+            ("toggle file", "qwen: off for this file in this session"),
+            ("toggle file", "qwen: on for this file"),
+            ("toggle language", "qwen: off for python in this session; to make it last: qwen.disabledLanguages"),
+            ("toggle language", "qwen: on for python in this session; to make it last: qwen.disabledLanguages"),
+            ("toggle foo", "qwen: `:Qwen toggle` takes file, language, or nothing"),
+            ("snooze abc", "qwen: `:Qwen snooze` takes minutes, a number from above 0 to 1440, or nothing"),
+            ("snooze 0", "qwen: qwen.snooze: minutes are a number from above 0 to 1440"),
+            ("fix", "qwen: there is nothing to fix: ready"),
+            ("pause", "qwen: paused until you resume"),
+            ("fix", "qwen: resumed"),
+            ("pause", "qwen: paused until you resume"),
+            ("resume", "qwen: resumed"),
+            ("use auto", f"qwen: provider auto, model {MODEL} for this session"),
+            ("use local 0.5b", "qwen: provider local, model 0.5b for this session"),
+            ("clear", "qwen: all answers are forgotten, and the service is looked for anew"),
+        ):
+            await editor.run(f"redraw | Qwen {command}")
+            screen = await editor.terminal.until(lambda screen, said=said: said in screen.replace("\n", ""))
+            if "Press ENTER" in screen:
+                await editor.terminal.keys("Enter")
+
+
+@BOTH
+async def test_what_would_help_is_done(name, home):
+    """`:Qwen fix` asks for the model that is lacking: here the settings forbid to fetch it."""
+    install(home)
+    home.configure('provider = "local"\nmodel = "1.5b"\nlocalOnly = true\n')
+    async with neovim(name, home, columns=160) as editor:
+        await editor.edit("sum.py", "")
+        await editor.insert("i", "def add")
+        await home.until_logged("outcome=(error|no-provider)")
+        await editor.run("Qwen fix")
+        await editor.terminal.until("qwen: qwen.localOnly is on, so nothing is fetched")
 
 
 @BOTH

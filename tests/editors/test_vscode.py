@@ -50,6 +50,7 @@ GHOST = """(() => {
 _ASKING = "document.activeElement?.closest('.quick-input-widget') != null"
 _ITEM = '[id="qwen-lsp.qwen-lsp.status"]'
 STATUS = f"document.querySelector('{_ITEM}')?.ariaLabel ?? ''"
+BAR = "document.querySelector('.statusbar')?.textContent ?? ''"
 TOASTS = "[...document.querySelectorAll('.notification-list-item-message')].map((toast) => toast.textContent)"
 
 
@@ -318,6 +319,8 @@ async def test_the_menu_pauses_and_says_why(code: Code, service: FakeService) ->
     await code.open("zero.py", "def zero():\n    \n", 2)
     await code.run("Qwen: Pause or Resume")
     await code.until_status("paused")
+    await code.page.until(BAR, lambda seen: "Qwen: paused until you resume" in seen)
+    assert await code.page.call("evaluate", TOASTS) == []
     await code.page.type("return")
     await code.page.call("click", _ITEM)
     await code.choose("Why is there no suggestion?")
@@ -352,6 +355,7 @@ async def test_another_model_for_this_session(code: Code, service: FakeService) 
     await service.until(asked + 1)
     assert service.generations[-1].json["model"] == MODEL
     await code.run("Qwen: Turn Off or On for This File")
+    await code.page.until(BAR, lambda seen: "Qwen: off for this file in this session" in seen)
     end = time.monotonic() + PATIENCE
     while "outcome=file" not in code.home.logged():  # the command may reach the server after the next key
         assert time.monotonic() < end

@@ -37,7 +37,7 @@ vim.api.nvim_create_user_command('Qwen', function(call)
   require('qwen.command').run(call.fargs)
 end, {
   nargs = '*',
-  desc = 'qwen: status, toggle, snooze, why, log, stats',
+  desc = 'qwen: status, pause, resume, toggle, snooze, why, fix, log, stats',
   complete = function(_, line)
     return require('qwen.command').complete(line)
   end,

@@ -12,6 +12,9 @@ import { StatusItem, type Status } from './status.js'
 
 const OFF: Status = { state: 'off', reason: 'The server is not running.' }
 
+/** How long the status bar shows what a command has done. */
+const SHOWN_MS = 8_000
+
 /** The scheme of documents that are shown only. */
 const INSPECTED = 'qwen-lsp'
 
@@ -38,15 +41,15 @@ class Extension {
       menu: () => this.menu(),
       why: () => this.why(),
       inspect: () => this.inspect(),
-      toggle: () => this.execute('qwen.toggle'),
-      snooze: () => this.execute('qwen.snooze'),
+      toggle: () => this.change('qwen.toggle'),
+      snooze: () => this.change('qwen.snooze'),
       statistics: () => this.statistics(),
       log: () => this.log.show(),
       key: () => this.setKey(),
       install: () => this.install(),
       toggleFile: () => this.toggleFile(window.activeTextEditor?.document),
       use: () => this.use(),
-      clearCache: () => this.execute('qwen.clearCache'),
+      clearCache: () => this.change('qwen.clearCache'),
       pull: () => this.pull(),
       restart: () => this.restart(),
     }
@@ -121,14 +124,14 @@ class Extension {
   private async menu(): Promise<void> {
     const session = this.session
     await menu.show(this.status, window.activeTextEditor?.document, {
-      resume: () => this.execute('qwen.resume'),
-      pause: () => this.execute('qwen.pause'),
-      snooze: () => this.execute('qwen.snooze'),
-      toggleLanguage: (language) => this.execute('qwen.toggleLanguage', language),
+      resume: () => this.change('qwen.resume'),
+      pause: () => this.change('qwen.pause'),
+      snooze: () => this.change('qwen.snooze'),
+      toggleLanguage: (language) => this.change('qwen.toggleLanguage', language),
       toggleFile: (document) => this.toggleFile(document),
       use: () => this.use(),
-      clearCache: () => this.execute('qwen.clearCache'),
-      remedy: (command, ...args) => this.execute(command, ...args),
+      clearCache: () => this.change('qwen.clearCache'),
+      remedy: (command, ...args) => this.change(command, ...args),
       why: () => this.why(),
       inspect: () => this.inspect(),
       statistics: () => this.statistics(),
@@ -164,7 +167,7 @@ class Extension {
   }
 
   private async toggleFile(document: TextDocument | undefined): Promise<void> {
-    if (document) await this.execute('qwen.toggleFile', document.uri.toString())
+    if (document) await this.change('qwen.toggleFile', document.uri.toString())
   }
 
   /** Another provider, and perhaps model, for this session. */
@@ -173,13 +176,19 @@ class Extension {
     if (provider === undefined) return
     const prompt = 'Its model; empty: the default'
     const model = provider && (await window.showInputBox({ title: `Qwen: ${provider}`, prompt }))
-    if (model !== undefined) await this.execute('qwen.use', provider, model)
+    if (model !== undefined) await this.change('qwen.use', provider, model)
   }
 
   /** The embedded model: by the server, which shows how far it is; in a terminal where none runs. */
   private async pull(): Promise<void> {
-    if (this.session) await this.execute('qwen.fetchModel')
+    if (this.session) await this.change('qwen.fetchModel')
     else await this.inTerminal('model', 'pull')
+  }
+
+  /** Runs a command that changes something, and says in the status bar what it has done. */
+  private async change(command: string, ...args: unknown[]): Promise<void> {
+    const answer = await this.execute<Answer>(command, ...args)
+    if (answer) window.setStatusBarMessage(`Qwen: ${answer.text}`, SHOWN_MS)
   }
 
   /** Runs one of the server's commands; without a server says why there is none. */

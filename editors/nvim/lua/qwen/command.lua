@@ -6,6 +6,11 @@ local function say(text)
   vim.notify('qwen: ' .. text, vim.log.levels.INFO)
 end
 
+---@param text string
+local function complain(text)
+  vim.notify('qwen: ' .. text, vim.log.levels.ERROR)
+end
+
 --- Runs a command of the server of the current buffer.
 ---@param name string
 ---@param arguments any[]
@@ -19,7 +24,7 @@ local function execute(name, arguments, on_result)
   end
   client:exec_cmd({ title = name, command = name, arguments = arguments }, { bufnr = buf }, function(err, result)
     if err then
-      vim.notify('qwen: ' .. err.message, vim.log.levels.ERROR)
+      complain(err.message)
     else
       on_result(result)
     end
@@ -30,38 +35,65 @@ local function uri()
   return vim.uri_from_bufnr(0)
 end
 
-local function say_status(status)
-  say(require('qwen.status').sentence(status))
+---@param result { text: string } What a command has done, or how it stands.
+local function say_text(result)
+  say(result.text)
 end
 
 ---@type table<string, { run: fun(first?: string, second?: string), arguments?: string[] }>
 local subcommands = {
   status = {
     run = function()
-      execute('qwen.status', {}, say_status)
+      execute('qwen.status', {}, say_text)
     end,
   },
   toggle = {
     arguments = { 'file', 'language' },
     run = function(what)
       if what == 'file' then
-        execute('qwen.toggleFile', { uri() }, say_status)
+        execute('qwen.toggleFile', { uri() }, say_text)
       elseif what == 'language' then
-        execute('qwen.toggleLanguage', { vim.bo.filetype }, say_status)
+        execute('qwen.toggleLanguage', { vim.bo.filetype }, say_text)
+      elseif what then
+        complain('`:Qwen toggle` takes file, language, or nothing')
       else
-        execute('qwen.toggle', {}, say_status)
+        execute('qwen.toggle', {}, say_text)
       end
+    end,
+  },
+  pause = {
+    run = function()
+      execute('qwen.pause', {}, say_text)
+    end,
+  },
+  resume = {
+    run = function()
+      execute('qwen.resume', {}, say_text)
     end,
   },
   snooze = {
     run = function(minutes)
-      execute('qwen.snooze', { tonumber(minutes) }, say_status)
+      if minutes and not minutes:find('^%d*%.?%d+$') then
+        complain('`:Qwen snooze` takes minutes, a number from above 0 to 1440, or nothing')
+      else
+        execute('qwen.snooze', { tonumber(minutes) }, say_text)
+      end
     end,
   },
   why = {
     run = function()
-      execute('qwen.why', { uri() }, function(why)
-        say(why.text)
+      execute('qwen.why', { uri() }, say_text)
+    end,
+  },
+  fix = {
+    run = function()
+      execute('qwen.status', {}, function(status)
+        local command = status.command
+        if command == nil or command == vim.NIL then
+          say('there is nothing to fix: ' .. status.text)
+        else
+          execute(command.command, command.arguments, say_text)
+        end
       end)
     end,
   },
@@ -76,22 +108,20 @@ local subcommands = {
     end,
   },
   use = {
-    arguments = { 'dashscope', 'openai', 'local' },
+    arguments = { 'auto', 'dashscope', 'openai', 'local' },
     run = function(provider, model)
-      execute('qwen.use', { provider or vim.NIL, model or vim.NIL }, say_status)
+      execute('qwen.use', { provider or vim.NIL, model or vim.NIL }, say_text)
     end,
   },
   clear = {
     run = function()
-      execute('qwen.clearCache', {}, say_status)
+      execute('qwen.clearCache', {}, say_text)
     end,
   },
   fetch = {
     arguments = { '1.5b', '0.5b' },
     run = function(model)
-      execute('qwen.fetchModel', { model }, function(fetching)
-        say(fetching.text)
-      end)
+      execute('qwen.fetchModel', { model }, say_text)
     end,
   },
   log = {
@@ -105,9 +135,7 @@ local subcommands = {
   },
   stats = {
     run = function()
-      execute('qwen.statistics', {}, function(statistics)
-        say(statistics.text)
-      end)
+      execute('qwen.statistics', {}, say_text)
     end,
   },
 }
@@ -120,7 +148,7 @@ function M.run(arguments)
   if subcommand then
     subcommand.run(arguments[2], arguments[3])
   else
-    vim.notify('qwen: `:Qwen` takes ' .. table.concat(names, ', '), vim.log.levels.ERROR)
+    complain('`:Qwen` takes ' .. table.concat(names, ', '))
   end
 end
 

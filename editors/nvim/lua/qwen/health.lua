@@ -33,9 +33,9 @@ local function check_server()
     if not status then
       health.error('it runs and does not answer; `:Qwen log` shows what it said')
     elseif status.state == 'ready' or status.state == 'busy' then
-      health.ok(require('qwen.status').sentence(status))
+      health.ok(status.text)
     else
-      health.warn(require('qwen.status').sentence(status))
+      health.warn(status.text)
     end
   end
 end

@@ -38,21 +38,4 @@ function M.line()
   return words[status.state] or ('qwen: ' .. status.reason)
 end
 
---- The same at length.
----@param status qwen.Status
----@return string
-function M.sentence(status)
-  local parts = { status.state }
-  if status.reason ~= '' then
-    table.insert(parts, status.reason)
-  end
-  if status.model ~= '' then
-    table.insert(parts, ('%s, %s'):format(status.provider, status.model))
-  end
-  if type(status.latency) == 'number' then
-    table.insert(parts, ('first text after %d ms'):format(status.latency))
-  end
-  return table.concat(parts, '; ')
-end
-
 return M
