@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         "attrs",
     },
     "setup": {"qwen_lsp.core", "qwen_lsp.setup"},
-    "doctor": {"qwen_lsp.core", "qwen_lsp.backend", "qwen_lsp.setup", "qwen_lsp.doctor"},
+    "doctor": {"qwen_lsp.core", "qwen_lsp.backend", "qwen_lsp.setup", "qwen_lsp.doctor", "qwen_lsp.private"},
     "cli": {"qwen_lsp", "msgspec"},
 }
 """What a room may import beside the standard library; a prefix allows all below it."""

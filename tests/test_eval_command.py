@@ -60,6 +60,7 @@ async def test_the_report_says_how_good_fast_and_dear_completions_are(project: P
     for name in ("all", "line-end", "line", "block", "arguments", "in python"):
         assert any(line.startswith(f"{name} ") and " 100 [" in line for line in ran.out.splitlines()), name
     assert "latency p50, ms" in ran.out
+    assert max(map(len, ran.out.split("\n\nIn per cent")[0].splitlines())) <= 80
     assert "It cost nothing" in ran.out
     assert "made" not in prompts
     assert "secret_canary" not in prompts
@@ -242,6 +243,21 @@ async def test_a_provider_that_refuses_five_times_ends_the_run(project: Path, tm
         assert len(fake.generations) == 5
     assert ran.status == 1
     assert "QWEN_LSP_API_KEY" in ran.err
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+async def test_where_no_hole_was_answered_it_says_so(project: Path, tmp_path: Path, more: list[str]) -> None:
+    """Of a few holes nobody can tell that the provider refuses; nothing is reported, and the status is 1."""
+    async with FakeService(default=FAILURES["garbage"]) as fake:
+        ran = await failed(tmp_path, "project", "--holes", "2", *more, *asking(fake))
+    assert (ran.status, ran.err) == (1, "qwen-lsp: no hole was answered; `qwen-lsp doctor` looks for the reason")
+
+
+async def test_the_reason_that_no_hole_was_answered_is_told_alone(project: Path, tmp_path: Path) -> None:
+    """Where the service gave one."""
+    async with FakeService(default=FAILURES["key"]) as fake:
+        ran = await failed(tmp_path, "project", "--holes", "2", *asking(fake))
+    assert (ran.status, "QWEN_LSP_API_KEY" in ran.err) == (1, True)
 
 
 @pytest.mark.real_model

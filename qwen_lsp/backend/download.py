@@ -71,12 +71,15 @@ def pull(  # noqa: PLR0913 - effects are arguments
         with ExitStack() as stack:
             _wait_for_turn(stack, target.with_name(f".{weights.name}.lock"), weights, on_note, sleep)
             if _present(target, models):
-                on_note(f"{weights.name} is already here: {target}")
+                unused = f"; {source_file} is not used" if source_file else ""
+                on_note(f"{weights.name} is already here: {target}{unused}")
                 return target
             staging = private_dir(staging_of(weights, cache_dir))
             _check_room(weights, staging, free)
-            chosen: Sequence[Source] = [GivenFile(source_file)] if source_file else sources
-            path = _first_good(weights, chosen, staging, on_progress, on_note)
+            if source_file:
+                path = _given(weights, source_file, staging, on_progress)
+            else:
+                path = _first_good(weights, sources, staging, on_progress, on_note)
             path.chmod(0o600)
             path.replace(target)
             stamp(target, weights)
@@ -124,6 +127,16 @@ def _check_room(weights: Weights, staging: Path, free: Callable[[Path], int]) ->
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _given(weights: Weights, file: Path, staging: Path, on_progress: OnProgress) -> Path:
+    """A copy of a file that a person has, if it is the right one. It stays as it is."""
+    try:
+        return _official(weights, *GivenFile(file).fetch(weights, staging, on_progress))
+    except Unavailable as reason:
+        raise WeightsError(
+            f"{weights.name} was not taken from {file}: {reason}; `qwen-lsp model pull {weights.name}` fetches it"
+        ) from None
+
+
 def _first_good(
     weights: Weights,
     sources: Sequence[Source],
@@ -150,8 +163,7 @@ def _official(weights: Weights, path: Path, digest: str) -> Path:
         return path
     path.unlink()
     raise Unavailable(
-        f"refused and deleted, for its SHA-256 is {digest[:12]}… and not {weights.sha256[:12]}…: "
-        f"not the official {weights.file}"
+        f"its SHA-256 is {digest[:12]}… and not {weights.sha256[:12]}…, so it is not the official {weights.file}"
     )
 
 

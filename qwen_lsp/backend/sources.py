@@ -55,7 +55,6 @@ class GivenFile:
     """A file that a person fetched by other means. It is copied, so that what is theirs stays theirs."""
 
     path: Path
-    name: str = "the file"
 
     def fetch(self, weights: Weights, staging: Path, on_progress: OnProgress) -> tuple[Path, str]:
         """Copies the file and hashes it on the way."""
@@ -63,7 +62,7 @@ class GivenFile:
         try:
             source = self.path.open("rb")
         except OSError as error:
-            raise Unavailable(f"{self.path} can't be read ({error.strerror})") from None
+            raise Unavailable(f"it can't be read ({error.strerror})") from None
         with source, Growing(target, weights, on_progress, 0) as growing:
             growing.add_all(source)
         return target, growing.digest.hexdigest()

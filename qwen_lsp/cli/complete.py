@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from qwen_lsp.cli import config
+from qwen_lsp.cli.commands import JSON, Commands, settings_for
 
 if TYPE_CHECKING:
-    from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
-    from qwen_lsp.core.model import Request
+    from qwen_lsp.core.model import Notice, Request, Skip
     from qwen_lsp.engine.record import Answer
 
 
@@ -24,8 +24,12 @@ def register(commands: Commands) -> None:
         help="complete one place in a file and say what happened",
         description="Prints what would be inserted. Exit status 0 when there is text, 1 when there is none.",
     )
-    parser.add_argument("target", metavar="FILE:LINE:COL", help="where to write, from 1; FILE may be -")
-    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    parser.add_argument(
+        "target", metavar="FILE:LINE[:COL]", help="where to write, from 1, or at the line's end; FILE may be -"
+    )
+    parser.add_argument("--typing", action="store_true", help="ask as an editor does while a person types")
+    parser.add_argument("--language", metavar="ID", help="the language, such as python, where FILE does not tell")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument(
         "--show-prompt", action="store_true", help="also print the prompt, the raw answer and what each filter changed"
     )
@@ -39,41 +43,56 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Asks once and prints."""
     import asyncio
+    from dataclasses import replace
 
-    from msgspec.structs import replace
+    from qwen_lsp.cli.asking import read_file, target, tell
+    from qwen_lsp.core.config import replaced
+    from qwen_lsp.core.model import Ghost, Trigger
 
-    from qwen_lsp.cli.asking import TargetError, read_file, target
-
-    settings, problems = config.settings(options, os.environ)
+    settings, problems = settings_for(options, os.environ)
     for problem in problems:
         print(f"qwen-lsp: {problem}", file=sys.stderr)
-    try:
-        request = target(options.target, read_file)
-    except TargetError as error:
-        print(f"qwen-lsp: {error}", file=sys.stderr)
-        return 2
-    answer = asyncio.run(_ask(request, replace(settings, candidates=options.candidates)))
+    settings = replaced(settings, candidates=options.candidates)
+    request = target(options.target, read_file, language=options.language or "")
+    if options.typing:
+        request = replace(request, trigger=Trigger.AUTOMATIC)
+    notices: list[Notice] = []
+    answer = asyncio.run(_ask(request, settings, notices))
+    silent = while_typing(request, settings)
     if options.json:
         import json
 
-        print(json.dumps(as_json(answer, show_prompt=options.show_prompt), ensure_ascii=False, indent=2))
+        said = as_json(answer, silent, show_prompt=options.show_prompt)
+        print(json.dumps(said, ensure_ascii=False, indent=2))
     else:
-        _print(answer, show_prompt=options.show_prompt)
-    from qwen_lsp.core.model import Ghost
-
+        _print(answer, silent, show_prompt=options.show_prompt)
+    tell(notices, answer.outcome)
     return 0 if isinstance(answer.outcome, Ghost) else 1
 
 
-async def _ask(request: Request, settings: Settings) -> Answer:
+async def _ask(request: Request, settings: Settings, notices: list[Notice]) -> Answer:
     from qwen_lsp.cli.asking import engine_for, workspace_of
 
     async with AsyncExitStack() as stack:
         sources = await stack.enter_async_context(workspace_of(request.snapshot, settings))
-        engine, _ = await stack.enter_async_context(engine_for(settings, os.environ, sources))
+        engine, _ = await stack.enter_async_context(engine_for(settings, os.environ, sources, notices.append))
         return await engine.complete(request)
 
 
-def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
+def while_typing(request: Request, settings: Settings) -> Skip | None:
+    """Why nothing would be asked here while a person types, though it may be by hand."""
+    from dataclasses import replace
+
+    from qwen_lsp.core.gate import gate
+    from qwen_lsp.core.model import Trigger
+
+    by_hand = replace(request, trigger=Trigger.INVOKED)
+    if request != by_hand or gate(by_hand, settings):
+        return None
+    return gate(replace(request, trigger=Trigger.AUTOMATIC), settings)
+
+
+def as_json(answer: Answer, silent: Skip | None, *, show_prompt: bool = False) -> dict[str, Any]:
     """The whole answer for machines. Lines and columns count from 0, columns in code points; times in milliseconds."""
     from qwen_lsp.core.model import Ghost
     from qwen_lsp.engine.inspection import prompt_of
@@ -111,11 +130,13 @@ def as_json(answer: Answer, *, show_prompt: bool = False) -> dict[str, Any]:
         if show_prompt:
             changes = [{"name": name, "before": before, "after": after} for name, before, after in flight.changes]
             said |= {"prompt": prompt_of(flight), "raw": flight.raw, "changes": changes}
+    said["whileTyping"] = {"reason": silent.reason.value, "sentence": silent.reason.sentence} if silent else None
     said["others"] = [other.insert for other in answer.others]
     return said
 
 
-def _print(answer: Answer, *, show_prompt: bool) -> None:
+def _print(answer: Answer, silent: Skip | None, *, show_prompt: bool) -> None:
+    from qwen_lsp.cli.asking import silence
     from qwen_lsp.core.model import Ghost
     from qwen_lsp.engine.inspection import notes, prompt_of
 
@@ -129,7 +150,9 @@ def _print(answer: Answer, *, show_prompt: bool) -> None:
     if isinstance(outcome, Ghost):
         print(outcome.insert)
     else:
-        print(f"nothing to show: {outcome.reason.value} {outcome.detail}".rstrip(), file=sys.stderr)
+        print(silence(outcome), file=sys.stderr)
+    if silent:
+        print(f"while typing: silent ({silent.reason.value}): {silent.reason.sentence}", file=sys.stderr)
     for stage in record.stages:
         print(f"{stage.ms:9.1f} ms  {stage.name:<9} {stage.detail}".rstrip(), file=sys.stderr)
     for line in notes(record):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--provider", choices=["auto", "dashscope", "openai", "local"])
     group.add_argument("--model", help="the model's name, or the path of a .gguf file")
     group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server, up to and with /v1")
-    group.add_argument("--region", help="the region of the DashScope key")
+    regions = typing.get_args(config.Region)
+    group.add_argument("--region", choices=regions, help="the region of the DashScope key")
     group.add_argument("--route", choices=["auto", "fim", "partial"])
     group.add_argument("--api-style", choices=["compatible", "native"])
     group.add_argument("--max-tokens", type=int, metavar="N")

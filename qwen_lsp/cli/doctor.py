@@ -8,22 +8,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qwen_lsp.cli import config
+from qwen_lsp.cli.commands import JSON, Commands, settings_for
+from qwen_lsp.cli.progress import CLEAR, is_colourful, is_terminal
 
 if TYPE_CHECKING:
     from qwen_lsp.backend.local import LocalEngine
     from qwen_lsp.backend.resolve import Place
-    from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
     from qwen_lsp.doctor.case import Case, Configuration
     from qwen_lsp.doctor.findings import Finding
 
-_CLEAR = "\r\x1b[K"
+_WIDTH = 100
+"""Of a line about several checks."""
+_INDENT = " " * 8
+"""As wide as a status."""
 
 
 def register(commands: Commands) -> None:
@@ -34,7 +38,7 @@ def register(commands: Commands) -> None:
         description="Looks for what is wrong and says what to do. Costs 2,000 tokens at most. Exit status 1 on errors.",
     )
     parser.add_argument("--offline", action="store_true", help="send nothing: look at this machine only")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help=JSON)
     config.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -43,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Looks, and prints while it does."""
     import asyncio
 
-    settings, problems = config.settings(options, os.environ)
+    settings, problems = settings_for(options, os.environ)
     report = Report(as_json=options.json)
     report.begin(offline=options.offline)
     try:
@@ -61,8 +65,10 @@ class Report:
         self.findings: list[Finding] = []
         self.case: Case | None = None
         self._json = as_json
-        self._terminal = sys.stderr.isatty()
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._terminal = is_terminal(sys.stderr, os.environ)
+        self._colour = is_colourful(sys.stdout, os.environ)
+        self._alike: list[Finding] = []
+        """The last ones, all skipped for the same reason: they become one line."""
 
     def begin(self, *, offline: bool) -> None:
         """Says what it will cost."""
@@ -74,21 +80,32 @@ class Report:
     def looking(self, check: str) -> None:
         """A check begins."""
         if self._terminal:
-            print(f"{_CLEAR}… {check}", end="", file=sys.stderr, flush=True)
+            print(f"{CLEAR}… {check}", end="", file=sys.stderr, flush=True)
 
     def add(self, finding: Finding) -> None:
         """A check has ended."""
-        from qwen_lsp.doctor.findings import as_line
+        from qwen_lsp.doctor.findings import Status
 
         self.findings.append(finding)
-        self._clear()
-        if not self._json:
-            print(as_line(finding, colour=bool(self._colour)), flush=True)
+        alike = finding.status is Status.SKIPPED and all(each.said == finding.said for each in self._alike)
+        if not alike:
+            self._tell()
+        self._alike.append(finding)
+        if finding.status is not Status.SKIPPED:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Prints what is held back."""
+        alike, self._alike = self._alike, []
+        if alike and not self._json:
+            self._clear()
+            print(lines(alike, colour=self._colour), flush=True)
 
     def end(self, *, stopped: bool = False) -> int:
         """The sum, and the exit status."""
         from qwen_lsp.doctor.findings import Status, summary, worst
 
+        self._tell()
         self._clear()
         spent = self.case.asker.spent if self.case else 0
         status = worst(self.findings)
@@ -114,7 +131,23 @@ class Report:
 
     def _clear(self) -> None:
         if self._terminal:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def lines(alike: Sequence[Finding], *, colour: bool) -> str:
+    """Findings that say the same, as few lines as can be."""
+    from dataclasses import replace
+    from textwrap import wrap
+
+    from qwen_lsp.doctor.findings import as_line
+
+    first = alike[0]
+    if len(alike) == 1:
+        return as_line(first, colour=colour)
+    # A check's name is not broken.
+    names = ", ".join(each.check.replace(" ", "\0") for each in alike)
+    told = wrap(f"{names}: {first.said}", _WIDTH - len(_INDENT), break_long_words=False)
+    return as_line(replace(first, check=f"\n{_INDENT}".join(told).replace("\0", " "), said=""), colour=colour)
 
 
 async def _look(settings: Settings, configuration: Configuration, report: Report, *, offline: bool) -> None:
@@ -180,7 +213,8 @@ async def _case(settings: Settings, configuration: Configuration, *, offline: bo
     with counting(settings, env) as tally:
         asker = Asker(http, settings.timeout / 1000, on_spent=lambda service, usage: tally.spent(service, "", usage))
         try:
-            yield Case(settings, configuration, env, cache_dir(env), effects, asker, machine, offline=offline)
+            places = cache_dir(env), state_dir(env)
+            yield Case(settings, configuration, env, *places, effects, asker, machine, offline=offline)
         finally:
             await http.close()
             for engine in engines:

@@ -2,7 +2,8 @@
 
 Holes are the same for the same files and seed. What is reported is defined in `evaluation/`; this module finds the
 files, opens the engine, asks before it spends, shows how far it is, and keeps what is done when it is stopped.
-Exit status: 0 when all is done, 1 when the provider failed, 2 for a mistake in the command, 130 when it was stopped.
+Exit status: 0 when all is done, 1 when the provider failed or answered nothing, 2 for a mistake in the command, 130
+when it was stopped.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen_lsp.cli import config
-from qwen_lsp.cli.evaluating import DeclinedError, MistakeError, Tree, Work, evaluate, tree_at
+from qwen_lsp.cli.commands import JSON, Commands, MistakeError, settings_for
+from qwen_lsp.cli.evaluating import DeclinedError, Tree, Work, evaluate, tree_at
 
 if TYPE_CHECKING:
-    from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
     from qwen_lsp.evaluation.hole import Hole
     from qwen_lsp.evaluation.report import Run
@@ -38,7 +39,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--holes", type=int, default=60, metavar="N", help="how many (60)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another number gives other holes (0)")
     parser.add_argument("--kinds", metavar="KIND,…", default=",".join(_KINDS), help=f"of {', '.join(_KINDS)}")
-    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the worst cases")
     parser.add_argument("--details", type=Path, metavar="FILE", help="also write every hole, a JSON object a line")
     parser.add_argument(
@@ -59,9 +60,6 @@ def run(options: argparse.Namespace) -> int:
         tree = tree_at(options.path)
         work = Work(options, tree, _holes(tree, options))
         evaluate(work, settings)
-    except MistakeError as error:
-        print(f"qwen-lsp: {error}", file=sys.stderr)
-        return 2
     except DeclinedError:
         print("Nothing was asked.", file=sys.stderr)
         return 1
@@ -75,7 +73,7 @@ def _settings(options: argparse.Namespace) -> list[Settings]:
     """One configuration, or the two to compare: each file over what the command and the environment say for both."""
     from msgspec.structs import replace
 
-    given, problems = config.settings(options, os.environ)
+    given, problems = settings_for(options, os.environ)
     for problem in problems:
         print(f"qwen-lsp: {problem}", file=sys.stderr)
     found = []
@@ -84,9 +82,8 @@ def _settings(options: argparse.Namespace) -> list[Settings]:
             raise MistakeError(f"{path}: there is no such file; --compare takes two settings files such as config.toml")
         layer, wrong = config.from_file(path)
         if wrong:
-            raise MistakeError(
-                wrong[0].replace("; its settings are left out", ": mend it").replace(". Its settings are left out", "")
-            )
+            cause, unread, _ = wrong[0].partition(f"; {config.LEFT_OUT}")
+            raise MistakeError(f"{cause}: mend it" if unread else cause)
         found.append(replace(given, **layer | {"local": replace(given.local, **layer.get("local", {}))}))
     # One answer a hole, and nothing asked beside it that would take its time.
     return [replace(each, candidates=1, prefetch=False) for each in found or [given]]
@@ -131,12 +128,16 @@ def _report(work: Work) -> int:
     from qwen_lsp.evaluation.figures import answered
     from qwen_lsp.evaluation.page import page
 
-    for line in dict.fromkeys([*(notice.text for notice in work.notices), *([work.error] if work.error else [])]):
+    said_why = dict.fromkeys([*(notice.text for notice in work.notices), *([work.error] if work.error else [])])
+    for line in said_why:
         print(f"qwen-lsp: {line}", file=sys.stderr)
     if work.interrupted:
         print(f"\nStopped after {len(work.rows)} of {len(work.holes)} holes.", file=sys.stderr)
     runs = _runs(work)
-    if any(answered(run.rows) for run in runs):
+    unanswered = [run for run in runs if not answered(run.rows)]
+    if unanswered == runs and not (said_why or work.interrupted):
+        print("qwen-lsp: no hole was answered; `qwen-lsp doctor` looks for the reason", file=sys.stderr)
+    if unanswered != runs:
         if work.options.json:
             said = compare.as_json(*runs) if len(runs) > 1 else report.as_json(runs[0])
             print(json.dumps(said, ensure_ascii=False, indent=2))
@@ -145,7 +146,7 @@ def _report(work: Work) -> int:
         if work.options.html:
             work.options.html.write_text(page(runs, work.tree.root.name), encoding="utf-8")
             print(f"The worst cases: {work.options.html}", file=sys.stderr)
-    return 130 if work.interrupted else 1 if work.error else 0
+    return 130 if work.interrupted else 1 if work.error or unanswered else 0
 
 
 def _runs(work: Work) -> list[Run]:

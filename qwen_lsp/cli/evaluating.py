@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qwen_lsp.cli.commands import MistakeError
+
 if TYPE_CHECKING:
     from qwen_lsp.core.config import Settings
     from qwen_lsp.core.model import Notice, Service
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from qwen_lsp.evaluation.rows import Row
     from qwen_lsp.evaluation.run import Pipeline
     from qwen_lsp.workspace.workspace import Workspace
-
-
-class MistakeError(Exception):
-    """The command can't be done as it was given. `str()` is one line that names what to do."""
 
 
 class DeclinedError(Exception):

@@ -9,26 +9,48 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from qwen_lsp.cli.commands import JSON
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `model` and its four commands; each sets `run`, which returns an exit status."""
-    parser = subparsers.add_parser("model", help="list, fetch and remove the embedded models")
+    parser = subparsers.add_parser(
+        "model",
+        help="list, fetch and remove the embedded models",
+        description="Lists, fetches, finds and removes the weights of the models that run on this machine.",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    listing = commands.add_parser("list", help="the models, and which of them are here")
-    listing.add_argument("--json", action="store_true", help="for programs")
+    listing = commands.add_parser(
+        "list",
+        help="the models, and which of them are here",
+        description="Lists the models, and which of them are here.",
+    )
+    listing.add_argument("--json", action="store_true", help=JSON)
     listing.set_defaults(run=show_list)
 
-    pulling = commands.add_parser("pull", help="fetch a model's weights and verify them")
+    pulling = commands.add_parser(
+        "pull",
+        help="fetch a model's weights and verify them",
+        description="Fetches a model's weights, goes on where it was stopped, and accepts the official bytes only.",
+    )
     _name(pulling, "the default model")
     pulling.add_argument("--from", dest="source", type=Path, metavar="FILE", help="take a file you have")
     pulling.set_defaults(run=pull)
 
-    where = commands.add_parser("where", help="print the path of a model's weights")
+    where = commands.add_parser(
+        "where",
+        help="print the path of a model's weights",
+        description="Prints the path of a model's weights; exit status 1 when they are not here.",
+    )
     _name(where, "the default model")
     where.set_defaults(run=show_where)
 
-    removing = commands.add_parser("remove", help="delete a model's weights")
+    removing = commands.add_parser(
+        "remove",
+        help="delete a model's weights",
+        description="Deletes a model's weights and what an interrupted pull left.",
+    )
     removing.add_argument("name", metavar="MODEL", help="a name that `model list` shows")
     removing.set_defaults(run=remove)
 
@@ -102,15 +124,14 @@ def pull(arguments: argparse.Namespace) -> int:
 
 def show_where(arguments: argparse.Namespace) -> int:
     """Prints the path, or says how to get the model."""
-    from qwen_lsp.backend.weights import find
+    from qwen_lsp.backend.weights import find, known
     from qwen_lsp.cli import paths
 
-    path = find(arguments.name, paths.cache_dir(os.environ))
+    name: str = arguments.name
+    path = find(name, paths.cache_dir(os.environ))
     if path is None:
-        print(
-            f"qwen-lsp: {arguments.name} is not here; run `qwen-lsp model pull {arguments.name}`",
-            file=sys.stderr,
-        )
+        lacking = f"{name} is not here; run `qwen-lsp model pull {name}`" if known(name) else _unknown(name)
+        print(f"qwen-lsp: {lacking}", file=sys.stderr)
         return 1
     print(path)
     return 0
@@ -118,17 +139,20 @@ def show_where(arguments: argparse.Namespace) -> int:
 
 def remove(arguments: argparse.Namespace) -> int:
     """Deletes the weights and what an interrupted pull left."""
-    from qwen_lsp.backend.weights import MODELS, gigabytes, known
+    from qwen_lsp.backend.weights import gigabytes, known
     from qwen_lsp.backend.weights import remove as delete
     from qwen_lsp.cli import paths
 
     weights = known(arguments.name)
     if weights is None:
-        print(
-            f"qwen-lsp: there is no model {arguments.name!r}; choose one of {', '.join(MODELS)}",
-            file=sys.stderr,
-        )
+        print(f"qwen-lsp: {_unknown(arguments.name)}", file=sys.stderr)
         return 1
     freed = delete(weights, paths.cache_dir(os.environ))
     print(f"{weights.name}: {gigabytes(freed)} freed" if freed else f"{weights.name} was not here")
     return 0
+
+
+def _unknown(name: str) -> str:
+    from qwen_lsp.backend.weights import MODELS
+
+    return f"there is no model {name!r}; choose one of {', '.join(MODELS)}"

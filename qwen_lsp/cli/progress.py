@@ -5,14 +5,25 @@ On a terminal one line that is redrawn; elsewhere a plain line every ten seconds
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 REDRAW = 0.1
 PLAIN = 10.0
 WIDTH = 24
 CLEAR = "\r\x1b[K"
+
+
+def is_terminal(stream: TextIO, env: Mapping[str, str]) -> bool:
+    """Whether a line there can be drawn anew: not in a file, nor where `TERM` says so, as an editor's shell does."""
+    return stream.isatty() and env.get("TERM") != "dumb"
+
+
+def is_colourful(stream: TextIO, env: Mapping[str, str]) -> bool:
+    """Whether colours are understood there, and wanted (no-color.org)."""
+    return is_terminal(stream, env) and not env.get("NO_COLOR")
 
 
 class Progress:
@@ -22,13 +33,19 @@ class Progress:
     """
 
     def __init__(
-        self, name: str, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, unit: str = ""
+        self,
+        name: str,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        unit: str = "",
+        env: Mapping[str, str] = os.environ,
     ) -> None:
         self._unit = unit
         self._name = name
         self._stream = stream
         self._clock = clock
-        self._terminal = stream.isatty()
+        self._terminal = is_terminal(stream, env)
         self._every = REDRAW if self._terminal else PLAIN
         self._begun: tuple[float, int] | None = None
         self._shown_at = clock()

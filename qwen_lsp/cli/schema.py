@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     """Adds the command."""
-    parser = commands.add_parser("schema", help="print the JSON schema of the settings")
+    parser = commands.add_parser(
+        "schema",
+        help="print the JSON schema of the settings",
+        description="Prints the JSON schema of the settings, or the README's table of them.",
+    )
     parser.add_argument("--markdown", action="store_true", help="the settings table of the README instead")
     parser.set_defaults(run=run)
 

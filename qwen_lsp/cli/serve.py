@@ -36,7 +36,11 @@ _TCP_KEY = "QWEN_LSP_TCP_KEY"
 
 def register(commands: Commands) -> None:
     """Adds the command."""
-    parser = commands.add_parser("serve", help="run the language server (what editors start)")
+    parser = commands.add_parser(
+        "serve",
+        help="run the language server (what editors start)",
+        description="Runs the language server, over standard input and output unless told otherwise.",
+    )
     transport = parser.add_mutually_exclusive_group()
     transport.add_argument("--stdio", action="store_true", help="talk over standard input and output (the default)")
     transport.add_argument(
@@ -66,6 +70,8 @@ def _serve_stdio(layers: Layers, level: str | None) -> NoReturn:
     from qwen_lsp.lsp.greeting import greet_early
     from qwen_lsp.lsp.transport import claim_stdout, write_all
 
+    if os.isatty(_STDIN):
+        print("qwen-lsp: this is what editors start; it waits for one. Ctrl-C ends it.", file=sys.stderr)
     stdout = claim_stdout()
     start = greet_early(lambda: os.read(_STDIN, 1 << 16), lambda data: write_all(stdout, data), layers)
     status = _session(layers, level, start, stdout)

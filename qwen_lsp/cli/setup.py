@@ -10,21 +10,26 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from qwen_lsp.cli.commands import Commands
+from qwen_lsp.cli.commands import JSON, Commands, MistakeError
 
 if TYPE_CHECKING:
     from qwen_lsp.setup.plan import Machine, Plan
 
 _EDITORS = ("nvim", "vscode", "helix", "emacs")
+_ALIASES = {"neovim": "nvim", "code": "vscode"}
 
 
 def register(commands: Commands) -> None:
     """Adds the command."""
-    parser = commands.add_parser("setup", help="set an editor up, or print what to put where")
-    parser.add_argument("editor", choices=_EDITORS)
+    parser = commands.add_parser(
+        "setup",
+        help="set an editor up, or print what to put where",
+        description="Prints what belongs where for an editor, or puts it there; what you have is kept.",
+    )
+    parser.add_argument("editor", type=_editor, metavar="EDITOR", help=", ".join(_EDITORS))
     parser.add_argument("--write", action="store_true", help="put it there, after showing the difference and asking")
     parser.add_argument("--yes", action="store_true", help="with --write: don't ask")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.set_defaults(run=run)
 
 
@@ -34,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from qwen_lsp.setup.editors import PLANS
     from qwen_lsp.setup.plan import Unusable
 
+    if options.yes and not options.write:
+        raise MistakeError("--yes goes with --write: without it nothing is written, and nothing asked")
     try:
         plan = PLANS[options.editor](machine(options.editor), disk.read)
         if options.json:
@@ -45,6 +52,26 @@ def run(options: argparse.Namespace) -> int:
     except Unusable as error:
         print(f"qwen-lsp: {error}", file=sys.stderr)
         return 1
+
+
+def _editor(name: str) -> str:
+    """An editor's name of ours; of the others, those that can be set up by hand are pointed at their lines."""
+    import re
+    from pathlib import Path
+
+    known = name.lower()
+    known = _ALIASES.get(known, known)
+    if known in _EDITORS:
+        return known
+    choice = f"choose one of {', '.join(_EDITORS)}"
+    by_hand = Path(__file__).parents[2] / "editors" / "OTHERS.md"
+    headings = re.findall(r"^## (.*)", by_hand.read_text("utf-8"), re.MULTILINE) if by_hand.is_file() else []
+    if not headings:
+        raise argparse.ArgumentTypeError(f"{name!r} is none that can be set up; {choice}")
+    for heading in headings:
+        if known in re.findall(r"[\w.]+", heading.lower()):
+            raise argparse.ArgumentTypeError(f"{heading} is set up by hand: {by_hand} has its lines")
+    raise argparse.ArgumentTypeError(f"{name!r} is none that can be set up; {choice}, or see {by_hand}")
 
 
 def machine(editor: str) -> Machine:

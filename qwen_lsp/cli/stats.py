@@ -8,15 +8,23 @@ import os
 import sys
 from pathlib import Path
 
-from qwen_lsp.cli.commands import Commands
+from qwen_lsp.cli.commands import JSON, Commands
+from qwen_lsp.usage.legend import sentence
+
+_MOST_DAYS = 36500
 
 
 def register(commands: Commands) -> None:
     """Adds the command."""
-    parser = commands.add_parser("stats", help="what completions cost and what became of them, by day, model, language")
+    parser = commands.add_parser(
+        "stats",
+        help="what completions cost and what became of them, by day, model, language",
+        description="Tells what completions cost and what became of them, from the ledger on this machine.",
+        epilog=f"The columns: {sentence()}.",
+    )
     parser.add_argument("--days", type=_days, default=30, metavar="N", help="the last N days, by default 30; 0 for all")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--json", action="store_true", help=JSON)
     form.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     parser.set_defaults(run=run)
 
@@ -56,7 +64,10 @@ def _since(days: int) -> str:
 
 
 def _days(text: str) -> int:
-    days = int(text)
-    if not 0 <= days <= 36500:
-        raise argparse.ArgumentTypeError("a number of days")
+    try:
+        days = int(text)
+    except ValueError:
+        days = -1
+    if not 0 <= days <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 0 to {_MOST_DAYS}")
     return days

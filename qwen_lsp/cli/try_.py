@@ -1,6 +1,7 @@
 """`qwen-lsp try`: see a real completion, in colour, with nothing set up.
 
-Without a provider it fetches the embedded model, after saying what and how big. Exit status 0 only if text came.
+Without a provider it fetches the embedded model, after saying what and how big; never in place of what was asked for.
+Exit status 0 only if text came.
 """
 
 from __future__ import annotations
@@ -8,15 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, TextIO
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Self, TextIO
 
 from qwen_lsp.cli import config
+from qwen_lsp.cli.commands import Commands, settings_for
+from qwen_lsp.cli.progress import CLEAR, is_colourful, is_terminal
 
 if TYPE_CHECKING:
-    from qwen_lsp.cli.commands import Commands
     from qwen_lsp.core.config import Settings
-    from qwen_lsp.core.model import Request, Service
+    from qwen_lsp.core.model import BackendError, Notice, Request, Service
     from qwen_lsp.engine.record import Answer
 
 SAMPLE = '''\
@@ -63,7 +65,12 @@ def register(commands: Commands) -> None:
         help="show a completion in colour, on a sample or on your file",
         description="Shows a completion as it streams. Without any provider set up it fetches the embedded model.",
     )
-    parser.add_argument("target", nargs="?", metavar="FILE:LINE:COL", help="your file; without it, a sample")
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="FILE:LINE[:COL]",
+        help="a place in your file, or a line's end; without it, a sample",
+    )
     config.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -72,19 +79,14 @@ def run(options: argparse.Namespace) -> int:
     """Asks once and prints while the answer streams."""
     import asyncio
 
-    from msgspec.structs import replace
+    from qwen_lsp.cli.asking import read_file, target
+    from qwen_lsp.core.config import replaced
 
-    from qwen_lsp.cli.asking import TargetError, read_file, target
-
-    settings, problems = config.settings(options, os.environ)
+    settings, problems = settings_for(options, os.environ)
     for problem in problems:
         print(f"qwen-lsp: {problem}", file=sys.stderr)
-    try:
-        request = target(options.target, read_file) if options.target else sample()
-    except TargetError as error:
-        print(f"qwen-lsp: {error}", file=sys.stderr)
-        return 2
-    return asyncio.run(_try(request, replace(settings, candidates=1)))
+    request = target(options.target, read_file) if options.target else sample()
+    return asyncio.run(_try(request, replaced(settings, candidates=1)))
 
 
 def sample() -> Request:
@@ -99,20 +101,31 @@ def sample() -> Request:
 
 
 async def _try(request: Request, settings: Settings) -> int:
-    from msgspec.structs import replace
-
-    from qwen_lsp.core.model import BackendError, Kind
+    from qwen_lsp.core.config import replaced
+    from qwen_lsp.core.model import BackendError
 
     try:
-        if settings.provider == "local":
-            fetch(settings.model)
-        return await _show(request, settings)
+        try:
+            return await _show(request, settings)
+        except BackendError as error:
+            if not fetching_helps(error, settings):
+                raise
+            if settings.provider == "auto" and not settings.model:
+                print("No provider is set up: trying the embedded model, which needs no key.", file=sys.stderr)
+            fetch(error.lacks)
+            return await _show(request, replaced(settings, provider="local"))
     except BackendError as error:
-        if settings.provider != "auto" or error.kind is not Kind.CONFIG:
-            print(f"qwen-lsp: {error.message}", file=sys.stderr)
-            return 1
-    print("No provider is set up: trying the embedded model, which needs no key.", file=sys.stderr)
-    return await _try(request, replace(settings, provider="local", model=""))
+        print(f"qwen-lsp: {error.message}", file=sys.stderr)
+        return 1
+
+
+def fetching_helps(error: BackendError, settings: Settings) -> bool:
+    """Whether the embedded model is what was asked for, or nothing was, and all that it lacks are its weights."""
+    from qwen_lsp.backend import weights
+
+    if not error.lacks or settings.base_url.strip() or settings.provider not in {"auto", "local"}:
+        return False
+    return not settings.model or weights.known(settings.model) is not None
 
 
 def fetch(name: str) -> None:
@@ -127,7 +140,7 @@ def fetch(name: str) -> None:
     from qwen_lsp.cli.progress import Progress
     from qwen_lsp.core.model import BackendError, Kind
 
-    wanted = weights.known(name or weights.DEFAULT)
+    wanted = weights.known(name)
     cache = cache_dir(os.environ)
     if wanted is None or weights.find(wanted.name, cache):
         return
@@ -143,25 +156,34 @@ def fetch(name: str) -> None:
 
 async def _show(request: Request, settings: Settings) -> int:
     """Asks and prints as the answer streams. Raises BackendError when there is nobody to ask."""
-    from qwen_lsp.cli.asking import engine_for, workspace_of
+    from qwen_lsp.cli.asking import engine_for, tell, workspace_of
     from qwen_lsp.core.model import Ghost
 
+    notices: list[Notice] = []
     async with AsyncExitStack() as stack:
         sources = await stack.enter_async_context(workspace_of(request.snapshot, settings))
-        engine, backend = await stack.enter_async_context(engine_for(settings, os.environ, sources))
-        if sys.stderr.isatty():
-            print("Waking the model …", end="\r", file=sys.stderr)
-        service = await backend.service()
-        screen = Screen(request, sys.stdout)
-        screen.begin()
-        answer = await engine.complete(request, on_text=screen.grow)
-        screen.end(answer)
+        engine, backend = await stack.enter_async_context(engine_for(settings, os.environ, sources, notices.append))
+        redrawn = is_terminal(sys.stderr, os.environ)
+        if redrawn:
+            print("Waking the model …", end="", file=sys.stderr, flush=True)
+        try:
+            service = await backend.service()
+        finally:
+            print(CLEAR if redrawn else "", end="", file=sys.stderr, flush=True)
+        with Screen(request, sys.stdout) as screen:
+            answer = await engine.complete(request, on_text=screen.grow)
+            screen.end(answer)
     print(summary(answer, service), file=sys.stderr)
+    # Not before: they would stand amid the code.
+    tell(notices, answer.outcome)
     return 0 if isinstance(answer.outcome, Ghost) else 1
 
 
 class Screen:
-    """Prints the lines around the cursor, and the ghost text between them as it grows."""
+    """Prints the lines around the cursor, and the ghost text between them as it grows.
+
+    As a context: what stands before the cursor is printed first, and the terminal has its own colours again at the end.
+    """
 
     AROUND = 12
     """Lines shown before and after the cursor's."""
@@ -171,13 +193,19 @@ class Screen:
         self._before = "".join(lines[max(0, row - self.AROUND) : row]) + lines[row][:column]
         self._after = lines[row][column:] + "".join(lines[row + 1 : row + 1 + self.AROUND])
         self._out = out
-        self._colour = out.isatty() and not os.environ.get("NO_COLOR")
+        self._colour = is_colourful(out, os.environ)
         self._shown = ""
+        self._open = False
+        """Whether what is written now is ghost text."""
 
-    def begin(self) -> None:
-        """What stands before the cursor."""
+    def __enter__(self) -> Self:
         self._write(self._before.replace("\r\n", "\n"))
-        self._write(self._opening)
+        self._open_ghost()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._close_ghost()
 
     def grow(self, text: str) -> None:
         """The ghost text so far: its first line as it grows, the others when they are whole.
@@ -202,17 +230,21 @@ class Screen:
         if final.startswith(self._shown):
             self._write(final[len(self._shown) :])
         else:
-            self._write(f"{self._closing}\n(cut and polished:)\n{self._opening}{final}")
-        self._write(self._closing)
+            self._close_ghost()
+            self._write("\n(cut and polished:)\n")
+            self._open_ghost()
+            self._write(final)
+        self._close_ghost()
         self._write(self._after[max(covered, 0) :].replace("\r\n", "\n").rstrip("\n") + "\n\n")
 
-    @property
-    def _opening(self) -> str:
-        return GHOST if self._colour else "⟦"
+    def _open_ghost(self) -> None:
+        self._open = True
+        self._write(GHOST if self._colour else "⟦")
 
-    @property
-    def _closing(self) -> str:
-        return PLAIN if self._colour else "⟧"
+    def _close_ghost(self) -> None:
+        if self._open:
+            self._open = False
+            self._write(PLAIN if self._colour else "⟧")
 
     def _write(self, text: str) -> None:
         self._out.write(text)
@@ -221,6 +253,7 @@ class Screen:
 
 def summary(answer: Answer, service: Service) -> str:
     """Provider, model, route, time to first token, tokens and speed, on one line; or why there was no text."""
+    from qwen_lsp.cli.asking import silence
     from qwen_lsp.core.model import Ghost
 
     record = answer.record
@@ -231,7 +264,7 @@ def summary(answer: Answer, service: Service) -> str:
         parts.append(f"first token after {record.first_token_ms / 1000:.2f} s")
         parts.append(f"{tokens} tokens" + (f", {tokens / seconds:.0f} a second" if seconds > 0.01 else ""))
     if not isinstance(answer.outcome, Ghost):
-        parts.append(f"nothing to show: {answer.outcome.reason.value} {answer.outcome.detail}".rstrip())
+        parts.append(silence(answer.outcome))
     return " · ".join(parts)
 
 

@@ -6,13 +6,17 @@ import argparse
 import json
 import os
 
-from qwen_lsp.cli.commands import Commands
+from qwen_lsp.cli.commands import JSON, Commands
 
 
 def register(commands: Commands) -> None:
     """Adds the command."""
-    parser = commands.add_parser("why", help="why nothing was suggested last, in each editor that runs")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser = commands.add_parser(
+        "why",
+        help="why nothing was suggested last, in each editor that runs",
+        description="Says how the server of each editor that runs stands, and why nothing was suggested last.",
+    )
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.set_defaults(run=run)
 
 

@@ -35,6 +35,7 @@ class Case:
     configuration: Configuration
     env: Mapping[str, str]
     cache_dir: Path
+    state_dir: Path
     effects: Effects
     asker: Asker
     machine: Callable[[str], Machine]

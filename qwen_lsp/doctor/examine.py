@@ -27,6 +27,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check("python", here.python),
     Check("configuration", here.configuration),
+    Check("files", here.files),
     Check("provider", reach.provider),
     Check("key", reach.key),
     Check("reachability", reach.reachability, "contact"),

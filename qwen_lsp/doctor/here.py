@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +21,7 @@ from qwen_lsp.core import config
 from qwen_lsp.core.model import Kind
 from qwen_lsp.doctor.case import Case
 from qwen_lsp.doctor.findings import Finding, error, failed, ok, parted, skipped, warning
+from qwen_lsp.private import private_dir
 from qwen_lsp.setup import disk
 from qwen_lsp.setup.editors import PLANS
 from qwen_lsp.setup.plan import Unusable
@@ -55,6 +57,19 @@ async def configuration(case: Case) -> Finding:
         where = given.file if str(given.file) in said else "it"
         return error(said, f"mend {where}; `qwen-lsp schema` prints what the settings may be", **facts)
     return warning(said, "the other settings apply; `qwen-lsp schema` prints what they may be", **facts)
+
+
+async def files(case: Case) -> Finding:
+    """Whether there is a place for what is remembered, counted and shared between editors."""
+    folder = case.state_dir
+    try:
+        with tempfile.TemporaryFile(dir=private_dir(folder)):
+            return ok(f"{folder} can be written", folder=str(folder))
+    except OSError as wrong:
+        said = f"{folder} can't be written ({wrong.strerror}): nothing is counted, and the embedded engine can't start"
+        return error(
+            said, "check the directory's owner and rights, or set XDG_STATE_HOME to another", folder=str(folder)
+        )
 
 
 async def embedded(case: Case) -> Finding:

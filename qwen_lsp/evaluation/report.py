@@ -35,6 +35,8 @@ from qwen_lsp.evaluation.figures import FIGURES, Figure, Unit, answered, groups,
 from qwen_lsp.evaluation.rows import Row
 
 VERSION = 1
+WIDTH = 80
+"""Of the tables: a terminal's, as it is opened."""
 
 _EFFORT = {"latencyP50", "latencyP95", "firstTokenP50", "promptTokens", "cachedTokens", "generatedTokens"}
 _EFFORT |= {"generatedPerShown", "cost"}
@@ -69,8 +71,10 @@ class Run:
 def as_text(run: Run) -> str:
     """The tables, and a line for everything that a reader has to know beside them."""
     quality = [figure for figure in FIGURES if figure.key not in _EFFORT]
-    effort = [figure for figure in FIGURES if figure.key in _EFFORT]
-    parts = [headline(run), _table(run, quality, intervals=True), _table(run, effort, intervals=False)]
+    times = [figure for figure in FIGURES if figure.unit is Unit.MS]
+    tokens = [figure for figure in FIGURES if figure.key in _EFFORT and figure.unit is not Unit.MS]
+    parts = [headline(run), _table(run, quality, intervals=True)]
+    parts += [_table(run, figures, intervals=False) for figures in (times, tokens)]
     return "\n\n".join([*parts, "\n".join(remarks(run))])
 
 
@@ -167,8 +171,20 @@ def _group_as_json(group: Sequence[Row], *, effort: bool) -> dict[str, Any]:
 
 def _table(run: Run, figures: Sequence[Figure], *, intervals: bool) -> str:
     found = groups(answered(run.rows))
-    lines = [["", "holes", *map(heading, figures)]]
-    for name, group in found.items():
-        cells = (cell(figure, run, group, interval=intervals) for figure in figures)
-        lines.append([name, str(len(group)), *cells])
-    return aligned(lines)
+    columns = [["", *found], ["holes", *(str(len(group)) for group in found.values())]]
+    for figure in figures:
+        cells = (cell(figure, run, group, interval=intervals) for group in found.values())
+        columns.append([heading(figure), *cells])
+    return _folded(columns)
+
+
+def _folded(columns: Sequence[Sequence[str]]) -> str:
+    """The columns as a table, or as several below each other, none wider than a terminal; each has the first column."""
+    names, *others = columns
+    for count in range(1, len(others) + 1):
+        size = -(-len(others) // count)
+        tables = [[names, *others[at : at + size]] for at in range(0, len(others), size)]
+        drawn = [aligned(list(zip(*table, strict=True))) for table in tables]
+        if all(len(line) <= WIDTH for table in drawn for line in table.splitlines()):
+            break
+    return "\n\n".join(drawn)

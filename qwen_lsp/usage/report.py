@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
+from textwrap import fill
 from typing import Any
 
 from qwen_lsp.core.counts import COUNTS
 from qwen_lsp.core.markup import WIDTH, bar, document, label, svg, table
 from qwen_lsp.core.table import aligned
 from qwen_lsp.usage.ledger import Latency, Row, together
+from qwen_lsp.usage.legend import sentence
 
 FREE_QUOTA = 1_000_000
 """Tokens a model, in one region, for 90 days from the activation of Model Studio (Model Studio, "Free quota")."""
@@ -48,9 +51,9 @@ def quantile(latencies: Iterable[Latency], share: float) -> float | None:
 def as_text(statistics: Statistics) -> str:
     """Tables for a terminal."""
     if not statistics.rows:
-        return "nothing has been counted yet: the ledger begins with the first completion in an editor"
+        return "nothing has been counted: the ledger begins with the first completion, in an editor or by a command"
     parts = [_section("day", "day", statistics), _section("model", "model", statistics)]
-    parts += [_section("language", "language", statistics), *_remarks(statistics)]
+    parts += [_section("language", "language", statistics), *_remarks(statistics), fill(sentence(), 80)]
     return "\n\n".join(parts)
 
 
@@ -91,7 +94,7 @@ def as_page(statistics: Statistics) -> str:
         ),
     ]
     drawn = "".join(f"<div><h3>{name}</h3>{_by_day(values, name)}</div>" for name, values in plots if values)
-    remarks = "".join(f"<p>{remark}</p>" for remark in _remarks(statistics))
+    remarks = "".join(f"<p>{escape(remark)}</p>" for remark in [*_remarks(statistics), sentence()])
     return document("qwen-lsp stats", f'<h1>Completions</h1><div class="plots">{drawn}</div>{tables}{remarks}')
 
 

@@ -119,7 +119,10 @@ async def patient(
     configuration = Configuration(file, file.exists(), tuple(from_environment(given)[1]))
     asker = Asker(http, timeout=5, limit=limit)
     try:
-        yield Case(chosen, configuration, given, folder, effects, asker, lambda _name: machine(folder), offline=offline)
+        places = folder, folder / "state"
+        yield Case(
+            chosen, configuration, given, *places, effects, asker, lambda _name: machine(folder), offline=offline
+        )
     finally:
         await http.close()
 

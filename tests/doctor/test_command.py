@@ -9,8 +9,11 @@ import pty
 import signal
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from qwen_lsp.cli.doctor import lines
+from qwen_lsp.doctor.findings import skipped
 from tests.doctor.patients import KEY, well
 from tests.fake_dashscope import Answer, FakeService
 from tests.test_cli import asking, environment, run
@@ -76,8 +79,30 @@ async def test_interrupted_it_tells_what_was_found_so_far(tmp_path: Path) -> Non
             out, err = await process.communicate()
     said = json.loads(out)
     assert (process.returncode, said["stopped"]) == (130, True)
-    assert [each["check"] for each in said["findings"]] == ["python", "configuration"]
+    assert [each["check"] for each in said["findings"]] == ["python", "configuration", "files"]
     assert b"Traceback" not in err
+
+
+async def test_what_is_skipped_for_one_reason_is_one_line(tmp_path: Path) -> None:
+    """The names, then the reason, within a hundred columns; programs get every finding."""
+    ran = await run("doctor", "--offline", home=tmp_path, PATH="/none")
+    said = json.loads((await run("doctor", "--offline", "--json", home=tmp_path, PATH="/none")).out)
+    told = [each["check"] for each in said["findings"] if each["said"] == "--offline: nothing is sent"]
+    assert len(told) == 12
+    assert f"{', '.join(told)}: --offline: nothing is sent" in ran.out.replace("\n        ", " ")
+    assert ran.out.count("nothing is sent") == 1
+    assert "skipped key            none is set\nskipped reachability, tls, model, fim, partial mode, " in ran.out
+    assert all(len(line) <= 100 for line in ran.out.splitlines() if "reachability" in line or "rate limits" in line)
+
+
+def test_a_check_s_name_is_not_broken() -> None:
+    """Nor are findings of which there is one alone told otherwise."""
+    one = replace(skipped("why"), check="partial mode")
+    assert lines([one], colour=False) == "skipped partial mode   why"
+    many = lines([one] * 12, colour=False)
+    assert many.replace("\n        ", " ") == f"skipped {', '.join(['partial mode'] * 12)}: why"
+    assert not any(line.startswith("        mode") for line in many.splitlines())
+    assert lines([one] * 2, colour=True) == "\x1b[2mskipped\x1b[0m partial mode, partial mode: why"
 
 
 async def test_on_a_terminal_it_shows_what_it_looks_at(tmp_path: Path) -> None:

@@ -365,6 +365,16 @@ async def test_embedded_weights_that_are_damaged_are_told_as_that(tmp_path: Path
     assert "damaged" in seen["embedded model"].said
 
 
+async def test_a_place_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
+    """What cannot work is named, and how to have it elsewhere."""
+    (tmp_path / "state").write_text("a file")
+    async with patient(tmp_path, offline=True) as case:
+        seen = await told(case)
+    assert seen["files"].status is Status.ERROR
+    assert "can't be written" in seen["files"].said
+    assert "XDG_STATE_HOME" in seen["files"].fix
+
+
 async def test_a_variable_that_is_no_setting_is_a_warning(tmp_path: Path) -> None:
     """A slip in a variable's name does nothing, silently; its value is not shown."""
     env = {"QWEN_LSP_MODLE": KEY, "QWEN_LSP_MAX_TOKENS": "64"}

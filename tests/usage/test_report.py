@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from qwen_lsp.cli.paths import ledger_file
 from qwen_lsp.core.counts import Key
 from qwen_lsp.engine.tally import today
 from qwen_lsp.usage.ledger import Latency, Ledger, Row
-from qwen_lsp.usage.report import Statistics, as_text, quantile, used
+from qwen_lsp.usage.legend import LEGEND, sentence
+from qwen_lsp.usage.report import _HEAD, Statistics, as_text, quantile, used
 
 CLOUD = Key("2026-11-21", "dashscope", "qwen-coder-turbo", "¥", "python")
 HERE = Key("2026-11-22", "local", "qwen2.5-coder-1.5b", "", "rust")
@@ -101,7 +103,8 @@ def test_the_page_stands_by_itself(counted, tmp_path: Path) -> None:
 def test_without_a_ledger_it_says_when_there_will_be_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In tables; programs get none."""
     assert main(["stats"]) == 0
-    assert "nothing has been counted yet" in capsys.readouterr().out
+    told = "nothing has been counted: the ledger begins with the first completion, in an editor or by a command\n"
+    assert capsys.readouterr().out == told
     assert main(["stats", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == []
 
@@ -115,5 +118,27 @@ def test_what_can_t_be_read_or_written_is_one_line(counted, home: Path, capsys: 
     path.write_text("this is no database, whoever wrote it")
     assert main(["stats"]) == 1
     assert f"{path}: can't be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("days", ["-1", "x", "1.5", "36501", ""])
+def test_days_are_whole_numbers(days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything else is a mistake that says so."""
+    with pytest.raises(SystemExit) as ended:
+        main(["stats", "--days", days])
+    assert ended.value.code == 2
+    assert f"--days: {days!r} is no whole number of days from 0 to 36500" in capsys.readouterr().err
+
+
+def test_every_column_is_explained(counted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below the tables, on the page and in the help; each but the price, which has its currency."""
+    counted(CLOUD, requests=1)
     with pytest.raises(SystemExit):
-        main(["stats", "--days", "-1"])
+        main(["stats", "--help"])
+    main(["stats", "--days", "0", "--html", str(tmp_path / "page.html")])
+    main(["stats", "--days", "0"])
+    assert [name for name, _ in LEGEND] == [name for name in _HEAD if name != "price"]
+    explained = [" ".join(capsys.readouterr().out.split()).split("The columns: ")[1]]
+    page = unescape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    for text in (*explained, page):
+        assert all(f"{name} ({meaning})" in text for name, meaning in LEGEND)
+    assert " ".join(explained).count(sentence()) == 2
