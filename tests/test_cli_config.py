@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from qwen_lsp.cli import main
 from qwen_lsp.cli.config import base_layer
 from qwen_lsp.core.config import HELD, Settings, merged
 
@@ -16,6 +18,38 @@ def settings_of(home: Path, text: str | bytes, **env: str) -> tuple[Settings, li
     file.write_bytes(text.encode() if isinstance(text, str) else text)
     layer, problems = base_layer({"HOME": str(home), "XDG_CONFIG_HOME": str(home)} | env)
     return merged(layer), problems
+
+
+def configured(monkeypatch: pytest.MonkeyPatch, home: Path, text: str) -> None:
+    """A home with this file; the environment says some things as well."""
+    settings_of(home, text)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.setenv("QWEN_LSP_MAX_TOKENS", "9")
+    monkeypatch.setenv("QWEN_LSP_LOCAL_THREADS", "2")
+
+
+def test_the_settings_that_hold_are_shown_with_their_sources(tmp_path, monkeypatch, capsys) -> None:
+    """Those of the file, and those of the environment, which win; what nobody set is left out."""
+    configured(monkeypatch, tmp_path, 'maxTokens = 5\nmodel = "m"\n[budget]\ntokens = 7\n')
+    assert main(["config"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if "probe" not in line] == [
+        ["model", '"m"', f"({tmp_path}/qwen-lsp/config.toml)"],
+        ["maxTokens", "9", "(environment)"],
+        ["budget.tokens", "7", f"({tmp_path}/qwen-lsp/config.toml)"],
+        ["local.threads", "2", "(environment)"],
+    ]
+
+
+def test_programs_get_all_settings_as_json(tmp_path, monkeypatch, capsys) -> None:
+    """With the mistakes, which also go to standard error and make the status 1."""
+    configured(monkeypatch, tmp_path, "localOnly = 7\n")
+    assert main(["config", "--json", "--all"]) == 1
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert said["settings"]["localOnly"] == {"value": True, "source": f"{tmp_path}/qwen-lsp/config.toml"}
+    assert said["settings"]["debounce"] == {"value": "auto", "source": "default"}
+    assert said["problems"][0] in told.err
 
 
 @pytest.mark.parametrize(

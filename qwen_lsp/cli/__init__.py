@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TextIO
 
 from qwen_lsp import __version__
-from qwen_lsp.cli import complete, doctor, eval_, model, schema, serve, setup, stats, try_, why
+from qwen_lsp.cli import complete, doctor, eval_, model, schema, serve, setup, show, stats, try_, why
 from qwen_lsp.cli.commands import MistakeError
 
-COMMANDS = (serve, setup, doctor, try_, complete, why, stats, eval_, model, schema)
+COMMANDS = (serve, setup, doctor, try_, complete, why, stats, eval_, model, show, schema)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # argparse gives what `add_subparsers` returns no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
-JSON = "print one JSON object, for programs"
+JSON = "print JSON, for programs"
 """The help of `--json`, wherever there is one."""
 
 
