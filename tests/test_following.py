@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,14 +25,29 @@ def told(desk: Desk, *kinds: str) -> list[tuple[Any, ...]]:
     return [entry for entry in desk.follower.told if entry[0] in kinds]
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Lets the session work until this is so, which takes no time but some turns of the event loop."""
+    for _ in range(50):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come")
+
+
+async def a_while(desk: Desk) -> None:
+    """Longer than whatever is under way takes: completions, which go through more hands than anything that is told."""
+    for _ in range(3):
+        await desk.ask(INLINE, at(0, 0))
+
+
+def sent(desk: Desk, method: str) -> list[dict[str, Any]]:
+    return [message for message in desk.sent if message.get("method") == method]
+
+
 async def asked(desk: Desk, method: str, nth: int = 1) -> dict[str, Any]:
     """The nth request of the server's to the editor."""
-    for _ in range(50):
-        found = [message for message in desk.sent if message.get("method") == method]
-        if len(found) >= nth:
-            return found[nth - 1]
-        await asyncio.sleep(0)
-    raise AssertionError(f"{method}: not asked")
+    await until(lambda: len(sent(desk, method)) >= nth)
+    return sent(desk, method)[nth - 1]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,25 @@ async def test_cells_are_told_with_their_notebook_and_asked_with_their_neighbour
     ]
 
 
+async def test_a_notebook_that_is_not_understood_is_closed_for_all(desk):
+    """Its cells, those that came with the same message too; told once, and not again when it is closed."""
+    desk.begin(capabilities={"notebookDocument": {"synchronization": {}}})
+    await desk.ask(INLINE, at(0, 0))
+    texts = [{"uri": CELL.format(n), "languageId": "python", "version": 1, "text": f"{n} = "} for n in "abc"]
+    cells = [{"kind": 2, "document": text["uri"]} for text in texts]
+    book = {"uri": BOOK, "cells": cells[:2]}
+    desk.notify("notebookDocument/didOpen", {"notebookDocument": book, "cellTextDocuments": texts[:2]})
+    structure = {"array": {"start": 2, "deleteCount": 0, "cells": cells[2:]}, "didOpen": texts[2:]}
+    edit = {"document": {"uri": CELL.format("a"), "version": 2}, "changes": [{"text": 5}]}
+    change = {"cells": {"structure": structure, "textContent": [edit]}}
+    desk.notify("notebookDocument/didChange", {"notebookDocument": {"uri": BOOK}, "change": change})
+    listed = [{"uri": text["uri"]} for text in texts]
+    desk.notify("notebookDocument/didClose", {"notebookDocument": {"uri": BOOK}, "cellTextDocuments": listed})
+    desk.notify("notebookDocument/didOpen", {"notebookDocument": book, "cellTextDocuments": [texts[0], {}]})
+    assert told(desk, "closed") == [("closed", CELL.format(name)) for name in "abca"]
+    assert desk.engine.told == [f"closed {CELL.format(name)}" for name in "abca"]
+
+
 @pytest.mark.parametrize(("client", "announced"), [({"synchronization": {}}, True), (None, False)])
 async def test_notebooks_are_announced_to_editors_that_have_them(desk, client, announced):
     """All notebooks, all languages; folders and saving to every editor."""
@@ -125,12 +160,11 @@ async def test_nothing_is_read_before_the_settings_are_known(desk):
     question = await pulled(desk)
     assert told(desk, "use") == []
     desk.take(id=question["id"], result=[{"snippets": False}])
-    await asyncio.sleep(0.01)
+    await until(lambda: told(desk, "use"))
     assert told(desk, "use") == [("use", False)]
     desk.notify("workspace/didChangeConfiguration", {"settings": {"qwen": {"snippets": True}}})
     desk.take(id=(await asked(desk, "workspace/configuration", 2))["id"], result=[{}])
-    await asyncio.sleep(0.01)
-    assert told(desk, "use")[-1] == ("use", True)
+    await until(lambda: told(desk, "use")[-1] == ("use", True))
 
 
 async def test_progress_is_begun_reported_and_ended(desk):
@@ -143,7 +177,7 @@ async def test_progress_is_begun_reported_and_ended(desk):
     desk.follower.on_progress(5, 10)
     desk.follower.on_progress(10, 10)
     await asked(desk, "$/progress", 3)
-    shown = [message["params"] for message in desk.sent if message.get("method") == "$/progress"]
+    shown = [message["params"] for message in sent(desk, "$/progress")]
     assert {entry["token"] for entry in shown} == {create["params"]["token"]}
     assert [(entry["value"]["kind"], entry["value"].get("percentage")) for entry in shown] == [
         ("begin", 10),
@@ -162,19 +196,35 @@ async def test_progress_that_ends_before_it_is_shown_is_not_begun(desk, reply):
     desk.follower.on_progress(1, 10)
     create = await asked(desk, "window/workDoneProgress/create")
     desk.follower.on_progress(10, 10)
-    await asyncio.sleep(0.01)
+    desk.follower.on_progress(1, 3)  # heard after that: once it is asked about, that is over
+    later = await asked(desk, "window/workDoneProgress/create", 2)
     desk.take(id=create["id"], **reply)
-    await asyncio.sleep(0.01)
+    desk.take(id=later["id"], result=None)
+    await asked(desk, "$/progress")
+    assert [message["params"]["token"] for message in sent(desk, "$/progress")] == [later["params"]["token"]]
+
+
+async def test_progress_that_the_editor_refuses_is_not_shown(desk):
+    """The next one is asked about anew."""
+    desk.begin(**SHOWS_PROGRESS)
+    desk.follower.on_progress(1, 10)
+    create = await asked(desk, "window/workDoneProgress/create")
+    desk.take(id=create["id"], error={"code": 1, "message": "no"})
+    await a_while(desk)
+    desk.follower.on_progress(5, 10)
     desk.follower.on_progress(10, 10)
-    await asyncio.sleep(0.01)
-    assert [message for message in desk.sent if message.get("method") == "$/progress"] == []
+    desk.follower.on_progress(1, 3)
+    later = await asked(desk, "window/workDoneProgress/create", 2)
+    desk.take(id=later["id"], result=None)
+    await asked(desk, "$/progress")
+    assert [message["params"]["token"] for message in sent(desk, "$/progress")] == [later["params"]["token"]]
 
 
 async def test_an_editor_that_shows_no_progress_is_not_asked_to(desk):
     """Nor one that watches no files to watch them."""
     desk.begin()
     desk.follower.on_progress(1, 10)
-    await asyncio.sleep(0.01)
+    await a_while(desk)
     assert [message for message in desk.sent if "method" in message] == []
 
 
@@ -185,8 +235,9 @@ async def test_the_editor_is_asked_to_watch_files(desk, reply, watched):
     request = await asked(desk, "client/registerCapability")
     (registration,) = request["params"]["registrations"]
     assert registration["method"] == "workspace/didChangeWatchedFiles"
+    desk.follower.watched = None
     desk.take(id=request["id"], **reply)
-    await asyncio.sleep(0.01)
+    await until(lambda: desk.follower.watched is not None)
     assert desk.follower.watched is watched
     changes = [{"uri": "file:///w/a.py", "type": 2}, {"uri": "file:///w/b.py", "type": 3}]
     desk.notify("workspace/didChangeWatchedFiles", {"changes": changes})

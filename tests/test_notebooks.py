@@ -8,7 +8,7 @@ import pytest
 
 from qwen_lsp.core.model import Snippet
 from qwen_lsp.lsp.documents import Documents, Malformed
-from qwen_lsp.lsp.notebooks import Notebooks
+from qwen_lsp.lsp.notebooks import Dropped, Notebooks
 
 BOOK = "file:///w/n.ipynb"
 
@@ -124,13 +124,51 @@ def test_what_is_closed_is_gone():
     ids=str,
 )
 def test_a_change_that_can_not_be_understood_ends_the_notebook(change):
-    """What the neighbours are is not known any more: the cells go on as documents of their own."""
+    """What its cells hold is not known any more: later edits of them could not be told. It can be opened again."""
     book = Book()
-    with pytest.raises(Malformed):
+    with pytest.raises(Dropped) as dropped:
         book.change(**change)
-    assert book.shown("a") == "█"
+    assert dropped.value.closed == [uri("a"), uri("b"), uri("c")]
+    assert list(book.documents.text_documents) == []
     with pytest.raises(Malformed):
         book.splice(0, 0)
+    assert book.notebooks.closed({"notebookDocument": {"uri": BOOK}, "cellTextDocuments": [{"uri": uri("a")}]}) == []
+
+
+def test_cells_that_come_with_a_change_that_is_not_understood_are_closed_too():
+    """Nobody was told that they belong to a notebook."""
+    book = Book()
+    array = {"start": 0, "deleteCount": 1, "cells": [cell("d")]}
+    structure = {"array": array, "didOpen": [text("d", "new")], "didClose": [{"uri": uri("a")}]}
+    with pytest.raises(Dropped) as dropped:
+        book.change(structure=structure, textContent=[{"document": {"uri": uri("b")}, "changes": [{}]}])
+    assert dropped.value.closed == [uri("b"), uri("c"), uri("d")]
+    assert list(book.documents.text_documents) == []
+
+
+def test_a_notebook_whose_cells_are_not_understood_is_not_opened():
+    """Nor are those of its cells that are."""
+    documents = Documents()
+    notebooks = Notebooks(documents)
+    opened = {"notebookDocument": {"uri": BOOK, "cells": [cell("a")]}, "cellTextDocuments": [text("a", ""), {}]}
+    with pytest.raises(Dropped) as dropped:
+        notebooks.opened(opened)
+    assert dropped.value.closed == [uri("a")]
+    assert list(documents.text_documents) == []
+    with pytest.raises(Malformed):
+        notebooks.changed({"notebookDocument": {"uri": BOOK}, "change": {}})
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_the_editor_says_is_closed_is(known):
+    """By whatever spelling, and whatever else stands in the list; a notebook that is not known has cells too."""
+    book = Book()
+    if not known:
+        book.notebooks = Notebooks(book.documents)
+    listed = [{"uri": uri("a").replace("#", "%23")}, {}, 3, {"uri": uri("c")}, {"uri": uri("b")}]
+    closed = book.notebooks.closed({"notebookDocument": {"uri": BOOK}, "cellTextDocuments": listed})
+    assert sorted(closed) == [uri("a"), uri("b"), uri("c")]
+    assert list(book.documents.text_documents) == []
 
 
 def test_a_change_of_metadata_changes_nothing():

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from qwen_lsp.core.declares import family
 
 _MOST = 8
-"""Places that are looked at; a name that is used everywhere is not looked for without end."""
-
+"""Places that tell."""
+_LOOKED, _FOUND = 300, 10_000
+"""Places that are looked at, which takes some 5 us each, and finds of the name, mostly in longer words, 0.3 us each: a
+name that is used everywhere is not looked for without end."""
 _FAR = 300
 """Code points of a line before and after the name that are looked at."""
 
@@ -27,12 +29,15 @@ def evidence(name: str, text: str, language: str) -> Iterator[str]:
     """
     rules = (*_RULES.get(family(language), _TYPED_FIRST), *_EVERYWHERE)
     end = len(text)
-    given = 0
-    while given < _MOST and (at := text.rfind(name, 0, end)) >= 0:
-        end = at
+    given = looked = 0
+    for _ in range(_FOUND):
+        end = at = text.rfind(name, 0, end)
+        if at < 0 or given >= _MOST or looked >= _LOOKED:
+            return
         after = at + len(name)
         if _is_word(text[at - 1 : at]) or _is_word(text[after : after + 1]):
             continue
+        looked += 1
         begin = text.rfind("\n", 0, at) + 1
         stop = text.find("\n", after)
         before = text[max(begin, at - _FAR) : at]

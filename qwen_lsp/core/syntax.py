@@ -7,7 +7,6 @@ takes more than linear time; all of it can be wrong where only a parser is right
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -25,18 +24,9 @@ __all__ = [
     "opens_block",
     "scan",
     "top_level_definition",
-    "unbalanced",
 ]
 
 _START: Final = State()
-
-
-def unbalanced(text: str, language: str, state: State = _START) -> int:
-    """How many closing brackets in `text` nothing in it has opened, those in strings and comments left out.
-
-    `state` is where the text begins; the brackets open there do not count as the text's own.
-    """
-    return scan(text, language, replace(state, brackets="", unopened=0)).unopened
 
 
 def mode_at(prefix: str, language: str, *, whole: bool = False) -> State:

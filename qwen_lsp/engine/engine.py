@@ -115,6 +115,8 @@ class Engine:
         if not request.asks_like(self._newest.get(request.snapshot.uri)):
             # Who waits for the service to be found may be overtaken by who comes a moment after that.
             question = Skip(Reason.SUPERSEDED)
+        elif isinstance(question, Skip):
+            self._scheduler.supersede(request.snapshot.uri)  # nobody waits for where the editor was before
         if isinstance(question, Skip):
             outcome: Outcome = question
         else:
@@ -185,7 +187,6 @@ class Engine:
             skip = self._sources.refusal(uri)
         record.stage("gate", skip.reason.value if skip else "")
         if skip:
-            self._scheduler.supersede(uri)
             return skip
         try:
             service = record.service = self._service = await self._found()

@@ -1,18 +1,19 @@
 """What editors tell of their documents, notebooks, folders and files, told on to whoever follows the workspace.
 
 Promises: the documents are changed first, so that who hears of a change sees it; what can't be understood is refused
-with `Malformed` and told to nobody. Decides nothing.
+with `Malformed` and told to nobody, but for the end of a document that it leaves unknown. Decides nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from qwen_lsp.core.model import Request, Snapshot
 from qwen_lsp.lsp.documents import Document, Documents, Malformed, object_of, string_of
-from qwen_lsp.lsp.notebooks import Notebooks
+from qwen_lsp.lsp.notebooks import Dropped, Notebooks
 
 logger = logging.getLogger(__name__)
 
@@ -108,16 +109,27 @@ class Following:
         self._gone([self._documents.closed(params)])
 
     def _notebook_opened(self, params: dict[str, Any]) -> None:
-        notebook, cells = self._notebooks.opened(params)
+        with self._dropping():
+            notebook, cells = self._notebooks.opened(params)
         self._cells(cells, notebook)
 
     def _notebook_changed(self, params: dict[str, Any]) -> None:
-        changes = self._notebooks.changed(params)
+        with self._dropping():
+            changes = self._notebooks.changed(params)
         self._cells(changes.opened, changes.notebook)
         self._gone(changes.closed)
 
     def _notebook_closed(self, params: dict[str, Any]) -> None:
         self._gone(self._notebooks.closed(params))
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        """Tells which documents go with a notebook that is not understood."""
+        try:
+            yield
+        except Dropped as dropped:
+            self._gone(dropped.closed)
+            raise
 
     def _cells(self, cells: Iterable[Document], notebook: str) -> None:
         for cell in cells:

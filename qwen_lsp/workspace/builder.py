@@ -24,8 +24,9 @@ SETTLED = 1.0
 """Seconds without a change after which a document's text is read again."""
 AT_LAST = 10.0
 """Seconds of changes after which it is read nevertheless."""
-SCAN_REST = 2.0
-"""Seconds from one look at the disk to the next, at least; and twenty times as long as the last one took."""
+SCAN_REST, LONGEST_REST = 2.0, 600.0
+"""Seconds from one look at the disk to the next, at least; and twenty times as long as the last one took. After one
+that failed twice as long each time, and never longer than the second."""
 _REST, _REST_WHILE_ASKED, _ASKED = 0.0003, 0.004, 0.5
 """Seconds of rest after a millisecond of work; longer for so many seconds after a request."""
 
@@ -62,6 +63,7 @@ class Builder:
         self._scan_due: float | None = None
         self._next_scan = 0.0
         self._scan: Scan | None = None
+        self._rest = SCAN_REST
         self._asked = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -133,8 +135,7 @@ class Builder:
                 self._step()
             except Exception as error:  # noqa: BLE001 - one bad file must not end the thread
                 logger.error("reading the workspace failed: %s", type(error).__name__)  # noqa: TRY400 - may quote code
-                self._scan = None
-                self._on_progress(0, 0)
+                self._failed()
 
     def _wait(self) -> bool:
         """Sleeps until there is something to do. False when the thread is to end."""
@@ -155,7 +156,7 @@ class Builder:
     def _step(self) -> None:
         """Reads the documents that are due, or goes on looking at the disk."""
         with self._news:
-            due = self._due()
+            due = self._due()[:1]  # by itself, so that a fault in one costs nobody else
             for key in due:
                 del self._jobs[key]
             self._taking = bool(due)
@@ -173,10 +174,20 @@ class Builder:
     def _scanned(self, scan: Scan) -> None:
         with self._news:
             if self._scan is scan:
-                self._scan = None
+                self._scan, self._rest = None, SCAN_REST
                 self._next_scan = self._clock() + max(SCAN_REST, 20 * scan.seconds)
                 if self._scan_due is not None:
                     self._scan_due = max(self._scan_due, self._next_scan)
+
+    def _failed(self) -> None:
+        """A look at the disk that has failed begins anew in a while; what a document's fault costs is that document."""
+        with self._news:
+            if self._taking:
+                return
+            self._scan = None
+            self.scan(self._rest)
+            self._rest = min(2 * self._rest, LONGEST_REST)
+        self._on_progress(0, 0)
 
     def _pause(self) -> None:
         """Lets the thread that serves the editor, and a model on this machine, have their turn."""

@@ -24,6 +24,7 @@ class Privacy:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._rules = Rules(clock)
+        self._patterns: tuple[str, ...] = ()
         self._folders: tuple[Folder, ...] = ()
         self._judged: dict[str, tuple[float, Skip | None]] = {}
 
@@ -34,8 +35,15 @@ class Privacy:
 
     def exclude(self, patterns: Sequence[str]) -> None:
         """Files that these patterns fit are refused (`qwen.exclude`)."""
-        self._rules.exclude(patterns)
+        self._patterns = tuple(patterns)
+        self._rules.exclude(self._patterns)
         self.forget()
+
+    def fresh_rules(self) -> Rules:
+        """The same rules with nothing remembered, for one thread's look at a whole folder."""
+        rules = Rules(self._clock)
+        rules.exclude(self._patterns)
+        return rules
 
     def forget(self) -> None:
         """An ignore file may have changed."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from qwen_lsp.core.languages import language_of
 from qwen_lsp.workspace.files import Found, find, nearest_first, read, written
-from qwen_lsp.workspace.ignore import Rules
-from qwen_lsp.workspace.places import uri_of
+from qwen_lsp.workspace.places import Folder, uri_of
 from qwen_lsp.workspace.privacy import Privacy
 from qwen_lsp.workspace.scope import Scope
 
@@ -44,6 +43,10 @@ class Reading:
         self._privacy.forget()
         return Scan(self, scopes, clock, on_progress)
 
+    def found(self, folder: Folder, others: Collection[str]) -> Iterator[Found]:
+        """The files of a folder that may be read, less those of the folders in `others`."""
+        return find(folder, self._privacy.fresh_rules(), others)
+
     def document(self, scope: Scope, path: str) -> None:
         """Takes an open document as it is now, or its file again if it is not open any more."""
         opened = scope.open.get(path)
@@ -64,12 +67,13 @@ class Reading:
         """Reads a file from the disk, unless it is open."""
         if scope.folder is None or file.path in scope.open:
             return
+        # First of all: one that can't be read off must not end every later look at the disk.
+        scope.disk[file.path] = (file.size, file.stamp)
         text = read(scope.folder, file.path)
         if text is None:
             scope.index.drop(file.path)
         else:
             scope.index.put(file.path, language_of(file.path), text, self._pause)
-        scope.disk[file.path] = (file.size, file.stamp)
 
     def review(self, scope: Scope) -> None:
         """Judges the open documents anew: an ignore file may have changed."""
@@ -121,7 +125,8 @@ class Scan:
                 else:
                     found.append(file)
             kept = {}
-            for file in nearest_first(found, {path.rpartition("/")[0] for path in scope.open}):
+            # A copy: the session's thread opens and closes documents meanwhile.
+            for file in nearest_first(found, {path.rpartition("/")[0] for path in list(scope.open)}):
                 if not files or size < file.size:
                     break
                 kept[file.path] = file
@@ -139,7 +144,7 @@ class Scan:
         if folder is None or folder.too_wide:
             return
         others = {other.folder.real for other in self._scopes if other.folder is not None and other is not scope}
-        for number, file in enumerate(find(folder, Rules(self._clock), others), 1):
+        for number, file in enumerate(self._reading.found(folder, others), 1):
             yield file
             if not number % _NAMES_A_STEP:
                 yield None

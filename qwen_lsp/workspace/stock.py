@@ -175,9 +175,6 @@ class Stock:
         return {"files": len(self.files), "characters": self._size, "words": len(self.postings)}
 
 
-_INDEXES = frozenset({"__init__", "index", "mod", "lib", "main"})
-
-
 def _names(path: str) -> tuple[list[str], list[str]]:
     """A path's parts without the extension, and those of its folder."""
     parts = path.split("/")

@@ -82,6 +82,7 @@ class Workspace:
         self._builder = Builder(self._privacy, on_progress=self._progress, settle=pace.settle, clock=clock)
         self._desk = Desk(self._moved)
         self._wholes: dict[str, str] = {}
+        self._excluded: tuple[str, ...] = ()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="qwen-lsp search")
         self._looked = clock()
 
@@ -108,8 +109,13 @@ class Workspace:
             self._moved(scope, path)
 
     def exclude(self, patterns: Sequence[str]) -> None:
-        """Files that these patterns fit are never given, nor completed in (`qwen.exclude`)."""
+        """Files that these patterns fit are never given, nor completed in, nor kept (`qwen.exclude`)."""
+        if tuple(patterns) == self._excluded:
+            return
+        self._excluded = tuple(patterns)
         self._privacy.exclude(patterns)
+        if self._on:
+            self._builder.watch(tuple(self._desk.scopes.values()))
 
     def opened(self, snapshot: Snapshot, *, within: str = "") -> None:
         """A document was opened. One that is a part of another (`within`, a notebook) is refused when that is.

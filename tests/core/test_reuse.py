@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_lsp.core.context import Budget, window
-from qwen_lsp.core.reuse import LIFETIME, Known, Place, Reuse, is_rejection
+from qwen_lsp.core.reuse import LIFETIME, NEAR, REJECTED_AFTER, Known, Place, Reuse, is_rejection
 from tests.marks import at
 
 SIZE = Budget(600, 80)
@@ -79,6 +79,17 @@ def test_a_slip_leaves_the_answer_and_going_on_rejects_it() -> None:
     assert reuse.rest(here("x = com█\n")) == Known("pute()")
     assert reuse.rest(here("x = compare(█\n")) is None
     assert reuse.rest(here("x = com█\n")) is None
+
+
+def test_what_is_rejected_takes_no_ones_place() -> None:
+    """Only so many answers are compared with; those that are not wanted any more do not push the others out."""
+    wanted = "a" * (REJECTED_AFTER * NEAR + 10)
+    reuse = knowing("x = █\n", wanted)
+    for key in range(NEAR):
+        at_key = REJECTED_AFTER * key + 1
+        reuse.put(here(f"x = {wanted[:at_key]}█\n"), Known("something else"))
+        typed = wanted[: at_key + REJECTED_AFTER]
+        assert reuse.rest(here(f"x = {typed}█\n")) == Known(wanted[len(typed) :])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from qwen_lsp.core.syntax import (
     opens_block,
     scan,
     top_level_definition,
-    unbalanced,
 )
 
 LANGUAGES = sorted([*GRAMMARS, *ALIASES, "plaintext", ""])
@@ -166,7 +165,7 @@ def test_no_text_is_too_odd(text: str, language: str) -> None:
     end = scan(text, language)
     assert (end.mode is CODE) <= (end.delimiter == "" and not end.raw)
     assert set(end.brackets) <= set("([{`")
-    assert 0 <= unbalanced(text, language) <= sum(text.count(closer) for closer in ")]}")
+    assert 0 <= end.unopened <= sum(text.count(closer) for closer in ")]}")
     assert isinstance(mode_at(text, language), State)
     for line in text.split("\n"):
         assert line.startswith(code_of(line, language))
@@ -225,11 +224,11 @@ def test_a_whole_document_begins_in_code() -> None:
     assert mode_at(text, "python", whole=True) == scan(text, "python")
 
 
-def test_closers_are_counted_that_the_text_did_not_open() -> None:
-    """Whatever was open before does not count; where the text begins does."""
-    assert unbalanced("a) + f(b) }", "typescript") == 2
-    assert unbalanced("a) + b", "typescript", scan("f('", "typescript")) == 0
-    assert unbalanced("')", "typescript", scan("f('", "typescript")) == 1
+def test_closers_are_counted_that_nothing_has_opened() -> None:
+    """From where the text begins on: in a string none counts."""
+    assert scan("a) + f(b) }", "typescript").unopened == 2
+    assert scan("a) + b", "typescript", State(STRING, "'")).unopened == 0
+    assert scan("')", "typescript", State(STRING, "'")).unopened == 1
 
 
 OPENERS = [

@@ -20,6 +20,7 @@ import pytest
 from qwen_lsp.core.context import Window
 from qwen_lsp.core.model import Reason, Request, Snapshot, Trigger
 from qwen_lsp.core.text import split
+from qwen_lsp.workspace.builder import AT_LAST, SCAN_REST
 from qwen_lsp.workspace.workspace import Pace, Workspace
 from tests.workspace.trees import tree
 
@@ -188,6 +189,30 @@ async def test_a_file_that_becomes_ignored_is_not_given_any_more(make, tmp_path)
     workspace.touched([(tmp_path / ".qwenignore").as_uri()])
     await ready(workspace, clock)
     assert await names(workspace, tmp_path / "here.py") == {"open"}
+
+
+async def test_excluded_files_are_not_even_read(make, tmp_path):
+    """What `qwen.exclude` fits takes no room in the index; a changed setting counts at once, in a scan too."""
+    tree(tmp_path, {**files("own.py", "made/a.py", "made/b.py"), "here.py": HERE})
+    workspace = make()
+    workspace.exclude(["made/"])
+    workspace.folders([tmp_path.as_uri()])
+    await workspace.ready()
+    assert sorted(scope(workspace).disk) == ["here.py", "own.py"]
+    assert scope(workspace).index.sizes["files"] == 2
+    workspace.exclude(["own.py"])
+    await workspace.ready()
+    assert sorted(scope(workspace).disk) == ["here.py", "made/a.py", "made/b.py"]
+    assert await names(workspace, tmp_path / "here.py") == {"made_a_py", "made_b_py"}
+
+
+async def test_the_same_exclusions_again_are_no_reason_to_look(make, tmp_path):
+    """Every change of the settings tells them."""
+    workspace = make(tree(tmp_path, files("a.py")))
+    workspace.exclude(["b.py"])
+    await workspace.ready()
+    workspace.exclude(["b.py"])
+    assert workspace._builder._scan_due is None
 
 
 async def test_a_notebook_s_cells_are_refused_with_it(make, tmp_path):
@@ -386,17 +411,111 @@ async def test_the_thread_sleeps_without_a_timer_and_ends_when_told(make, tmp_pa
     assert not builder._thread.is_alive()
 
 
-async def test_a_fault_while_reading_does_not_end_the_reading(make, tmp_path, caplog):
-    """It is one line in the log, without the message, which might quote code; progress is ended."""
+class Faulty:
+    """An index that can't take the files of some names."""
+
+    def __init__(self, index: Any, *paths: str) -> None:
+        self.put, index.put = index.put, self._put
+        self.paths = {*paths}
+        self.tried: list[str] = []
+
+    def _put(self, path: str, *given: Any) -> None:
+        self.tried.append(path)
+        if path in self.paths:
+            raise ZeroDivisionError("canary")
+        self.put(path, *given)
+
+
+async def test_a_fault_in_a_document_costs_that_document_only(make, tmp_path, caplog):
+    """It is one line in the log, without the message, which might quote code; those that wait with it are read."""
+    workspace = make(tree(tmp_path, {**files("a.py"), "here.py": HERE}))
+    await workspace.ready()
+    faulty = Faulty(scope(workspace).index, "b.py")
+    looks: list[float] = []
+    workspace._builder.scan = looks.append
+    with workspace._builder._news:  # all three wait together
+        for name in "abc":
+            workspace.opened(document(tmp_path / f"{name}.py", passage(f"open_{name}")))
+    await workspace.ready()
+    assert (faulty.tried, looks) == (["a.py", "b.py", "c.py"], [])
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
+        "reading the workspace failed: ZeroDivisionError"
+    ]
+    assert await names(workspace, tmp_path / "here.py") == {"open_a", "open_c"}
+    faulty.paths.clear()
+    workspace.changed(document(tmp_path / "b.py", passage("open_b"), 2), 0)
+    await workspace.ready()
+    assert "open_b" in await names(workspace, tmp_path / "here.py")
+
+
+async def test_a_look_at_the_disk_that_fails_is_begun_anew(make, tmp_path):
+    """After a rest, and later each time; what failed is left out, so that it comes to an end. Progress is ended."""
+    clock = Clock()
     heard: list[tuple[int, int]] = []
-    workspace = make(tree(tmp_path, files("a.py")), on_progress=lambda done, total: heard.append((done, total)))
+    workspace = make(on_progress=lambda done, total: heard.append((done, total)), clock=clock)
+    workspace.folders([tree(tmp_path / "empty", {}).as_uri(), tree(tmp_path / "work", {}).as_uri()])
     await workspace.ready()
-    scope(workspace).index.put = lambda *_given: 1 / 0
+    tree(tmp_path / "work", files("a.py", "b.py", "c.py", "d.py"))
+    work = workspace._desk.scopes[str((tmp_path / "work").resolve())]
+    faulty = Faulty(work.index, "b.py", "c.py")
+    rests: list[float] = []
+    scan = workspace._builder.scan
+    workspace._builder.scan = lambda after=0.0: (rests.append(after), scan(after))[1]
+    workspace.touched([(tmp_path / "work/a.py").as_uri()])
+    rests.clear()
+    heard.clear()
+    await ready(workspace, clock)
+    assert rests == [SCAN_REST, 2 * SCAN_REST]
+    assert [(done, total) for done, total in heard if done == total] == [(0, 0), (0, 0), (1, 1)]
+    assert sorted(faulty.tried) == ["a.py", "b.py", "c.py", "d.py"]
+    assert await names(workspace, tmp_path / "work/here.py") == {"a_py", "d_py"}
+    tree(tmp_path / "work", files("e.py"))
+    faulty.paths.add("e.py")
+    workspace.touched([(tmp_path / "work/e.py").as_uri()])
+    rests.clear()
+    await ready(workspace, clock)
+    assert rests == [SCAN_REST]
+
+
+async def test_documents_may_come_and_go_while_the_disk_is_looked_at(make, tmp_path, caplog):
+    """The scan looks at the open ones from a thread of its own."""
+    workspace = make(tree(tmp_path, files("a.py")))
+    await workspace.ready()
+
+    only = scope(workspace)
+
+    class Moving(str):
+        """A path; while it is looked at another document is opened."""
+
+        __slots__ = ()
+
+        def rpartition(self, sep: str) -> tuple[str, str, str]:
+            only.open[f"{len(only.open)}.py"] = opened
+            return super().rpartition(sep)
+
     workspace.opened(document(tmp_path / "b.py", passage("b")))
-    await workspace.ready()
-    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert errors == ["reading the workspace failed: ZeroDivisionError"]
-    assert heard[-1] == (0, 0)
-    del scope(workspace).index.put
-    workspace.opened(document(tmp_path / "c.py", passage("c")))
-    assert "c" in await names(workspace, tmp_path / "here.py")
+    opened = only.open.pop("b.py")
+    only.open[Moving("b.py")] = opened
+    workspace.folders([tmp_path.as_uri()])
+    assert workspace._builder.ready(5)
+    assert len(only.open) > 1
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_document_that_never_settles_is_read_after_a_while(make, tmp_path):
+    """Others see what a person types for minutes without a pause, not only once they are done."""
+    clock = Clock()
+    workspace = make(tree(tmp_path, {"here.py": HERE}), pace=Pace(settle=1.0, deadline=30.0, clock=clock))
+    workspace.opened(document(tmp_path / "b.py", passage("before")))
+    await ready(workspace, clock)
+    index = Faulty(scope(workspace).index)
+    typed = 0.0
+    while not index.tried:
+        assert typed <= AT_LAST
+        workspace.changed(document(tmp_path / "b.py", passage("typed")), 0)
+        clock.now += 0.5
+        typed += 0.5
+        with workspace._builder._news:  # the thread looks at the clock again
+            workspace._builder._news.notify_all()
+        assert workspace._builder.caught_up(5)
+    assert typed == AT_LAST
