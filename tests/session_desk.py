@@ -11,7 +11,7 @@ from typing import Any
 from qwen_lsp.core.budget import Spent
 from qwen_lsp.core.config import Settings
 from qwen_lsp.core.counts import Key
-from qwen_lsp.core.model import Ghost, Notice, Outcome, Request, Snapshot
+from qwen_lsp.core.model import BackendError, Ghost, Kind, Notice, Outcome, Request, Snapshot
 from qwen_lsp.core.status import Health
 from qwen_lsp.engine.record import Answer, Record
 from qwen_lsp.engine.tally import Tally
@@ -133,20 +133,27 @@ class Desk:
         tally = Tally(self, lambda: "2026-11-22")
         self.standings: list[dict[str, Any]] = []
         self.counted: list[tuple[str, dict[str, float]]] = []
-        self.fetch: Callable[[str, Callable[[int, int], None]], str] = lambda name, _told: name
+        self.fetching: Callable[[str, Callable[[int, int], None]], object] = lambda _name, _told: None
         self.server = build(  # type: ignore[arg-type]
             self.make,
             Layers(**options),
             self.follower,
             tally=tally,
             board=Board(self),
-            fetch=self._fetch,
+            models=self,
         )
         self.server.protocol.set_writer(self)  # type: ignore[arg-type]
         self.ids = 0
 
-    def _fetch(self, name: str, on_progress: Callable[[int, int], None]) -> str:
-        return self.fetch(name, on_progress)
+    def name(self, model: str) -> str:
+        """As where weights come from: there is one whose name begins so."""
+        if model and not "embedded-1.5b".endswith(model):
+            raise BackendError(Kind.MODEL, f"there is no model {model!r}; choose one of embedded-1.5b")
+        return "embedded-1.5b"
+
+    def fetch(self, name: str, on_progress: Callable[[int, int], None]) -> None:
+        """As above."""
+        self.fetching(name, on_progress)
 
     def make(self, settings: Settings, on_notice: Callable[[Notice], None]) -> Engine:
         self.engines.append(Engine(settings, on_notice))

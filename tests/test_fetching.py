@@ -54,18 +54,18 @@ def shown(desk: Desk) -> list[tuple[str, Any]]:
 async def test_the_editor_shows_how_far_it_is_and_completes_when_it_is_there(desk):
     """A report for each per cent, an end, a line; and whoever completes is looked for anew."""
 
-    def fetch(name: str, told: Callable[[int, int], None]) -> str:
+    def fetch(name: str, told: Callable[[int, int], None]) -> None:
         for done in (0, 250, 251, 1000):
             told(done * MEGA, 1000 * MEGA)
-        return f"full name of {name}"
+        assert name == "embedded-1.5b"
 
-    desk.fetch = fetch
+    desk.fetching = fetch
     desk.begin(**SHOWS_PROGRESS)
     await desk.ask(INLINE, at(0, 4))
-    assert await run(desk, "1.5b") == "fetching 1.5b"
+    assert await run(desk, "1.5b") == "fetching embedded-1.5b"
     await progress_of(desk)
     await until(lambda: bool(desk.told()))
-    assert desk.told() == ["qwen-lsp: full name of 1.5b is here"]
+    assert desk.told() == ["qwen-lsp: embedded-1.5b is here"]
     reports = ["0 of 1,000 MB", "250 of 1,000 MB", "1,000 of 1,000 MB"]
     assert [value for kind, value in shown(desk) if kind == "report"] == reports
     assert (shown(desk)[0], shown(desk)[-1]) == (("begin", 0), ("end", None))
@@ -76,13 +76,13 @@ async def test_the_editor_shows_how_far_it_is_and_completes_when_it_is_there(des
 async def test_one_at_a_time(desk):
     """Who asks again is told so."""
     gate = threading.Event()
-    desk.fetch = lambda name, _told: gate.wait(10) and name
+    desk.fetching = lambda _name, _told: gate.wait(10)
     desk.begin()
-    assert await run(desk) == "fetching the embedded model"
-    assert await run(desk, "0.5b") == "the embedded model is being fetched already"
+    assert await run(desk) == "fetching embedded-1.5b"
+    assert await run(desk, "1.5b") == "embedded-1.5b is being fetched already"
     gate.set()
     await until(lambda: bool(desk.told()))
-    assert await run(desk, "0.5b") == "fetching 0.5b"
+    assert await run(desk, "1.5b") == "fetching embedded-1.5b"
     await until(lambda: len(desk.told()) == 2)
 
 
@@ -99,7 +99,7 @@ async def test_a_person_takes_it_back(desk):
             return "tried again"
         return name
 
-    desk.fetch = fetch
+    desk.fetching = fetch
     desk.begin(**SHOWS_PROGRESS)
     await run(desk)
     params = await progress_of(desk)
@@ -124,7 +124,7 @@ async def test_the_end_of_the_session_ends_it(desk):
             raise
         return name
 
-    desk.fetch = fetch
+    desk.fetching = fetch
     desk.begin()
     await run(desk)
     await asyncio.sleep(0)
@@ -138,13 +138,22 @@ async def test_what_went_wrong_is_one_line(desk):
     """As the command line has it, with what to do."""
 
     def fetch(_name: str, _told: Callable[[int, int], None]) -> str:
-        raise BackendError(Kind.MODEL, "there is no model 'x'; choose one of a, b")
+        raise BackendError(Kind.MODEL, "the disk is full; free some room")
 
-    desk.fetch = fetch
+    desk.fetching = fetch
     desk.begin()
-    await run(desk, "x")
+    await run(desk)
     await until(lambda: bool(desk.told()))
-    assert desk.told() == ["qwen-lsp: there is no model 'x'; choose one of a, b"]
+    assert desk.told() == ["qwen-lsp: the disk is full; free some room"]
+
+
+async def test_a_model_that_there_is_none_of_is_refused_at_once(desk):
+    """Nothing is begun; the next one may be."""
+    desk.begin()
+    reply = await desk.reply(desk.request(EXECUTE, {"command": "qwen.fetchModel", "arguments": ["x"]}))
+    assert reply["error"]["message"] == "qwen.fetchModel: there is no model 'x'; choose one of embedded-1.5b"
+    assert await run(desk) == "fetching embedded-1.5b"
+    await until(lambda: bool(desk.told()))
 
 
 async def test_nothing_is_fetched_where_nothing_may_leave(desk):

@@ -169,7 +169,7 @@ def _server(layers: Layers, level: str | None) -> Server:
         on_ready=on_ready,
         tally=tally,
         board=board,
-        fetch=lambda name, on_progress: _fetch(name, env, on_progress),
+        models=_Models(env),
     )
 
 
@@ -199,19 +199,32 @@ def _backend(settings: Settings, env: Mapping[str, str], on_notice: Callable[[No
     return Failover([(name, first), *((other, one(*standing_in(settings, env, other))) for other in others)], on_notice)
 
 
-def _fetch(name: str, env: Mapping[str, str], on_progress: Callable[[int, int], None]) -> str:
-    """Fetches an embedded model; see `Fetch`."""
-    from qwen_lsp.backend import download, weights
-    from qwen_lsp.cli.paths import cache_dir
-    from qwen_lsp.core.model import BackendError, Kind
+class _Models:
+    """The embedded models' weights, for all editors of a person."""
 
-    name = name or weights.DEFAULT
-    try:
-        download.pull(name, cache_dir(env), on_progress=on_progress)
-    except weights.WeightsError as error:
-        raise BackendError(Kind.MODEL, error.message) from error
-    known = weights.known(name)
-    return known.name if known else name
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def name(self, model: str) -> str:
+        """The full name; of the default one for "". Raises BackendError."""
+        from qwen_lsp.backend import weights
+        from qwen_lsp.core.model import BackendError, Kind
+
+        known = weights.known(model or weights.DEFAULT)
+        if known is None:
+            raise BackendError(Kind.MODEL, f"there is no model {model!r}; choose one of {', '.join(weights.MODELS)}")
+        return known.name
+
+    def fetch(self, name: str, on_progress: Callable[[int, int], None]) -> None:
+        """Blocks until they are here. Raises BackendError."""
+        from qwen_lsp.backend import download, weights
+        from qwen_lsp.cli.paths import cache_dir
+        from qwen_lsp.core.model import BackendError, Kind
+
+        try:
+            download.pull(name, cache_dir(self._env), on_progress=on_progress)
+        except weights.WeightsError as error:
+            raise BackendError(Kind.MODEL, error.message) from error
 
 
 def _layers(layer: dict[str, object], problems: list[str]) -> Layers:

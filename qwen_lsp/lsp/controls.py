@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 from qwen_lsp.core import config
 from qwen_lsp.core.config import Settings
-from qwen_lsp.core.model import Ghost, Request, Skip, Snapshot
+from qwen_lsp.core.model import BackendError, Ghost, Request, Skip, Snapshot
 from qwen_lsp.core.status import Health, State, Status, Switches, pause, sentence, status, who
 from qwen_lsp.engine.inspection import document
 from qwen_lsp.engine.journal import Journal
@@ -60,7 +60,7 @@ class Host(Protocol):
         """Forgets all answers and all that was found out about the service."""
 
     def fetch(self, model: str) -> str:
-        """Begins to fetch an embedded model's weights; what is said to that."""
+        """Begins to fetch an embedded model's weights; what is said to that. Raises BackendError."""
 
     def accepted(self, uri: str) -> None:
         """The last suggestion in a document was taken."""
@@ -282,7 +282,10 @@ class Controls:
         """The weights of an embedded model, by its name; without one those of the default."""
         if not isinstance(model, str | None):
             raise Refused(INVALID_PARAMS, "qwen.fetchModel: takes a model's name, such as 1.5b")
-        return {"text": self._host.fetch(model or "")}
+        try:
+            return {"text": self._host.fetch(model or "")}
+        except BackendError as error:
+            raise Refused(INVALID_PARAMS, f"qwen.fetchModel: {error.message}") from error
 
     def _records(self, *_: object) -> Json:
         return {"records": self.journal.records()}

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lsprotocol import types
 
@@ -19,10 +19,25 @@ from qwen_lsp.lsp.indexing import shows_progress
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-Fetch: TypeAlias = Callable[[str, Callable[[int, int], None]], str]
-"""Fetches the model of a name ("" is the default one) and gives its full name. Blocks; tells the bytes that are there
-and those there will be; raises BackendError."""
 MEGA = 1_000_000
+
+
+class Models(Protocol):
+    """Where weights come from."""
+
+    def name(self, model: str) -> str:
+        """The full name of a model; of the default one for "".
+
+        Raises:
+            BackendError: there is none of this name.
+        """
+
+    def fetch(self, name: str, on_progress: Callable[[int, int], None]) -> None:
+        """Fetches it, telling the bytes that are there and those there will be. Blocks.
+
+        Raises:
+            BackendError: it could not be had.
+        """
 
 
 class _TakenBack(BaseException):
@@ -35,34 +50,39 @@ class Fetching:
     def __init__(
         self,
         server: LanguageServer,
-        fetch: Fetch,
+        models: Models,
         start: Callable[[Coroutine[Any, Any, None]], None],
         *,
         on_end: Callable[[str, str], None],
     ) -> None:
         """`on_end` hears a level ("info", "error") and a line for the person."""
         self._server = server
-        self._fetch = fetch
+        self._models = models
         self._start = start
         self._on_end = on_end
         self._tokens = itertools.count(1)
         self._running = ""
 
     def begin(self, model: str, *, shown: bool) -> str:
-        """Begins, unless one is being fetched; with progress where the editor shows it. A line for the person."""
+        """Begins, unless one is being fetched; with progress where the editor shows it. A line for the person.
+
+        Raises:
+            BackendError: there is no such model.
+        """
         if self._running:
             return f"{self._running} is being fetched already"
-        self._running = model or "the embedded model"
-        self._start(self._run(model, shown=shown))
+        self._running = self._models.name(model)
+        self._start(self._run(self._running, shown=shown))
         return f"fetching {self._running}"
 
-    async def _run(self, model: str, *, shown: bool) -> None:
-        bar = _Bar(self._server, f"qwen-lsp: fetching {self._running}", f"qwen-lsp fetch {next(self._tokens)}")
+    async def _run(self, name: str, *, shown: bool) -> None:
+        bar = _Bar(self._server, f"qwen-lsp: fetching {name}", f"qwen-lsp fetch {next(self._tokens)}")
         level, said = "info", ""
         try:
             if shown:
                 await bar.begin()
-            said = f"{await asyncio.to_thread(self._fetch, model, bar.heard)} is here"
+            await asyncio.to_thread(self._models.fetch, name, bar.heard)
+            said = f"{name} is here"
         except _TakenBack:
             said = "fetching was stopped; the same command goes on from there"
         except BackendError as error:

@@ -31,7 +31,7 @@ from qwen_lsp.lsp.board import Board
 from qwen_lsp.lsp.clients import Client
 from qwen_lsp.lsp.controls import Controls
 from qwen_lsp.lsp.documents import Documents, object_of, string_of
-from qwen_lsp.lsp.fetching import Fetch, Fetching
+from qwen_lsp.lsp.fetching import Fetching, Models
 from qwen_lsp.lsp.following import Follower, Following
 from qwen_lsp.lsp.greeting import ACCEPTED, NAME, greet
 from qwen_lsp.lsp.indexing import Indexing, watch_files
@@ -66,7 +66,7 @@ class Server(LanguageServer):
         on_ready: Callable[[], object] = lambda: None,
         tally: Tally | None = None,
         board: Board | None = None,
-        fetch: Fetch | None = None,
+        models: Models | None = None,
     ) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self._make_engine = make_engine
@@ -77,7 +77,7 @@ class Server(LanguageServer):
         self._client = Client()
         self._controls = Controls(self, tally, board)
         self._tally = tally
-        self._fetching = Fetching(self, fetch, self._ask, on_end=self._fetched) if fetch else None
+        self._fetching = Fetching(self, models, self._ask, on_end=self._fetched) if models else None
         self._menu = False
         self._documents = Documents()
         self._engine: Engine | None = None
@@ -190,7 +190,11 @@ class Server(LanguageServer):
             self._engine = None
 
     def fetch(self, model: str) -> str:
-        """Begins to fetch an embedded model's weights, which stay here for all editors."""
+        """Begins to fetch an embedded model's weights, which stay here for all editors.
+
+        Raises:
+            BackendError: there is no such model.
+        """
         if self._fetching is None or self.settings.local_only:
             return "qwen.localOnly is on, so nothing is fetched; `qwen-lsp model pull` in a terminal does it"
         return self._fetching.begin(model, shown=self._client.progress)
@@ -368,14 +372,14 @@ def build(  # noqa: PLR0913 - as above
     on_ready: Callable[[], object] = lambda: None,
     tally: Tally | None = None,
     board: Board | None = None,
-    fetch: Fetch | None = None,
+    models: Models | None = None,
 ) -> Server:
     """A server with its handlers. Needs a running event loop.
 
     `make_engine` is called with the settings and a function that shows notices, anew when settings change that
     matter to it. `follower` is told of the workspace. `on_settings` hears of all settings, `on_ready` that the editor
     has been greeted. `tally` counts what becomes of suggestions, `board` hears how the session
-    stands, `fetch` gets an embedded model's weights.
+    stands, `models` is where embedded models' weights come from.
     """
     server = Server(
         make_engine,
@@ -385,7 +389,7 @@ def build(  # noqa: PLR0913 - as above
         on_ready=on_ready,
         tally=tally,
         board=board,
-        fetch=fetch,
+        models=models,
     )
     server.protocol.plain |= {
         types.INITIALIZE: server.initialize,
