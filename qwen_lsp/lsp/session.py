@@ -18,10 +18,10 @@ from typing import Any
 
 from qwen_lsp.core import codec
 from qwen_lsp.lsp.greeting import Start
+from qwen_lsp.lsp.leaving import ended as ended_process
 from qwen_lsp.lsp.protocol import INVALID_REQUEST, fault
 from qwen_lsp.lsp.server import Server
 from qwen_lsp.lsp.transport import FrameDecoder, Output, framed, read_all
-from qwen_lsp.processes import runs
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ PATIENCE = 5.0
 """Seconds in which a TCP client must have shown the key."""
 LONGEST_FIRST = 1 << 20
 """Bytes that are read of a TCP client before it has shown the key; editors begin with some 10,000."""
-LOOKING = 3.0
-"""Seconds between two looks whether the editor is still there (LSP, `initialize`: processId)."""
 _DRAINING = 0.3
 _HUNG_UP = -1
 _WHERE = "the right one is on the server's standard error, or is what QWEN_LSP_TCP_KEY held as it started"
@@ -54,7 +52,8 @@ async def over_stdio(make_server: Callable[[], Server], start: Start, stdin: int
     reading = asyncio.ensure_future(read_all(stdin, feed))
     reading.add_done_callback(lambda _: _end(ended, 0))
     if start.editor is not None:
-        watching = asyncio.ensure_future(_outlived(start.editor))
+        # Its end of our input may live on, held by a child of its.
+        watching = asyncio.ensure_future(ended_process(start.editor))
         watching.add_done_callback(lambda _: _end(ended, 0))
     status = await ended
     await _closed(server)
@@ -172,12 +171,6 @@ def _begin(server: Server, writer: Output | asyncio.StreamWriter) -> asyncio.Fut
     server.protocol.exit_code = ended
     server.protocol.set_writer(writer)
     return ended
-
-
-async def _outlived(pid: int) -> None:
-    """Returns when the editor is gone: its end of our input may live on, held by a child of its."""
-    while runs(pid):  # noqa: ASYNC110 - of other people's processes nothing tells
-        await asyncio.sleep(LOOKING)
 
 
 def _unhandled(_loop: object, context: dict[str, Any]) -> None:

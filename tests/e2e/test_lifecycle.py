@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from qwen_lsp.lsp import session
 from qwen_lsp.lsp.transport import FrameDecoder, framed
 from tests.fake_dashscope import STALL, Answer, FakeService
 from tests.raw_client import RawClient
@@ -78,8 +77,7 @@ async def test_a_server_whose_editor_was_killed_ends_also_while_its_input_is_ope
         assert client.process.returncode is None
         editor.kill()
         editor.wait()
-        async with asyncio.timeout(session.LOOKING + ENDING):
-            assert await client.exited() == 0
+        assert await gone_in_time(client) == 0
 
 
 async def test_an_editor_that_can_not_be_seen_is_not_taken_for_a_dead_one(service, tmp_path):
@@ -88,7 +86,7 @@ async def test_an_editor_that_can_not_be_seen_is_not_taken_for_a_dead_one(servic
     editor.wait()
     async with RawClient.started(env={"HOME": str(tmp_path), "NO_PROXY": "*"}) as client:
         await client.initialize(processId=editor.pid)
-        await asyncio.sleep(session.LOOKING / 2)
+        await asyncio.sleep(1)
         assert (await client.ask("workspace/executeCommand", {"command": "qwen.status"}))["result"]
 
 
