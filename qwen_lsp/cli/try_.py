@@ -120,10 +120,18 @@ async def _try(request: Request, settings: Settings) -> int:
 
 
 def fetching_helps(error: BackendError, settings: Settings) -> bool:
-    """Whether the embedded model is what was asked for, or nothing was, and all that it lacks are its weights."""
+    """Whether the embedded model is what was asked for, or nothing was, and all that it lacks are its weights.
+
+    Not where nothing may be asked of other machines: `qwen-lsp model pull` is there for who wants it all the same.
+    """
     from qwen_lsp.backend import weights
 
-    if not error.lacks or settings.base_url.strip() or settings.provider not in {"auto", "local"}:
+    if (
+        not error.lacks
+        or settings.local_only
+        or settings.base_url.strip()
+        or settings.provider not in {"auto", "local"}
+    ):
         return False
     return not settings.model or weights.known(settings.model) is not None
 
